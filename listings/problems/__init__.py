@@ -1,0 +1,38 @@
+"""The failure catalogue: every stable code with whose fault it is, what happened, and what to change.
+
+One module per area; a code is declared once, here found by ``get``. Texts are ``str.format`` templates
+filled from ``ProblemReport.params``; a missing value shows as its name, never as an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from listings.problems.base import NextAction, Owner, Problem, ProblemError, fill
+from listings.problems import aws, build, image, platform, push, release, source, spec, testing  # isort: skip
+
+__all__ = ["NextAction", "Owner", "Problem", "ProblemError", "all_problems", "fill", "get"]
+
+_MODULES = (source, spec, build, image, testing, push, release, aws, platform)
+
+
+def _collect() -> dict[str, Problem]:
+    found: dict[str, Problem] = {}
+    for module in _MODULES:
+        for problem in module.PROBLEMS:
+            if problem.code in found:
+                raise RuntimeError(f"problem code {problem.code} is declared twice")
+            found[problem.code] = problem
+    return found
+
+
+_CATALOGUE = _collect()
+
+
+def get(code: str) -> Problem:
+    """The catalogue's entry for ``code``. Raises KeyError for a code that was never declared."""
+    return _CATALOGUE[code]
+
+
+def all_problems() -> Iterator[Problem]:
+    return iter(_CATALOGUE.values())

@@ -1,0 +1,7 @@
+"""Problems of this area: platform."""
+
+from __future__ import annotations
+
+from listings.problems.base import NextAction, Owner, Problem
+
+PROBLEMS: tuple[Problem, ...] = ()

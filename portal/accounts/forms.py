@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.forms import SignupForm as AllauthSignupForm
+from django import forms
+from django.http import HttpRequest
+
+from portal.accounts.models import Theme, User
+
+
+class SignupForm(AllauthSignupForm):
+    full_name = forms.CharField(
+        label="Your name",
+        max_length=120,
+        help_text="Shown to your team and to reviewers.",
+        widget=forms.TextInput(attrs={"autocomplete": "name", "autofocus": True}),
+    )
+    field_order = ("full_name", "email", "password1")
+
+    def clean_full_name(self) -> str:
+        return str(self.cleaned_data["full_name"]).strip()
+
+    def custom_signup(self, request: HttpRequest, user: Any) -> None:
+        user.full_name = self.cleaned_data["full_name"]
+        user.save(update_fields=["full_name"])
+
+
+class ProfileForm(forms.ModelForm[User]):
+    class Meta:
+        model = User
+        fields = ("full_name", "theme")
+        labels = {"full_name": "Your name", "theme": "Colours"}
+        help_texts = {"full_name": "Shown to your team and to reviewers."}
+        widgets = {"full_name": forms.TextInput(attrs={"autocomplete": "name"}), "theme": forms.RadioSelect}
+
+
+class ThemeForm(forms.Form):
+    theme = forms.ChoiceField(choices=Theme.choices)

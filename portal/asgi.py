@@ -1,0 +1,23 @@
+"""The ASGI application: live streams ahead of Django, whose middleware they do not need."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+from django.core.asgi import get_asgi_application  # noqa: E402
+
+django_application = get_asgi_application()
+
+from portal import live  # noqa: E402 - needs configured settings
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] == "http" and scope["path"].startswith("/live/"):
+        await live.application(scope, receive, send)
+    elif scope["type"] == "http":
+        await django_application(scope, receive, send)
+    elif scope["type"] == "lifespan":
+        await live.lifespan(scope, receive, send)

@@ -1,0 +1,66 @@
+"""Celery, and the two callables that the domain needs from the outside: send a task, announce a change."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from uuid import UUID
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+app = Celery("slipway")
+
+EXECUTE = "slipway.execute"
+TICK = "slipway.tick"
+CONTROL, ENGINE = "control", "engine"
+
+
+def configure() -> None:
+    """Two queues, JSON only, early ack, no prefetch: leases, not the broker, decide who does what."""
+    from django.conf import settings
+
+    config = settings.SLIPWAY
+    app.conf.update(
+        broker_url=config.redis_url,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={"visibility_timeout": 3600, "socket_keepalive": True, "retry_on_timeout": True},
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        task_default_queue=CONTROL,
+        task_routes={TICK: {"queue": CONTROL}},
+        timezone="UTC",
+        imports=("workers.tasks",),
+        beat_schedule={
+            "tick": {"task": TICK, "schedule": config.tick_seconds, "options": {"expires": config.tick_seconds * 2}},
+        },
+    )
+
+
+def send_hint(attempt_id: UUID, queue: str) -> None:
+    """Tell a worker that an attempt waits. Only a hint: expires after 60 s, the planner sends it again."""
+    app.send_task(EXECUTE, args=[str(attempt_id)], queue=queue, expires=60, retry=False, ignore_result=True)
+
+
+def announce(owner_id: UUID, payload: dict[str, Any]) -> None:
+    """Tell open pages that something about this run or release changed."""
+    from django.conf import settings
+
+    from listings import livelog
+
+    livelog.announce(settings.SLIPWAY.redis_url, owner_id, payload)
+
+
+def wire() -> None:
+    from listings.services import signals
+
+    configure()
+    signals.send_hint = send_hint
+    signals.announce = announce

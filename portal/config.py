@@ -1,0 +1,147 @@
+"""Every setting that the environment can give, typed. ``SLIPWAY_`` prefixed, but for the conventional names.
+
+An unknown ``SLIPWAY_*`` variable is refused and names the nearest known one; a missing value is an error
+only in production.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "SLIPWAY_"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class ConfigError(Exception):
+    """The environment cannot be used as it is; the message says what to change."""
+
+
+class SlipwaySettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    env: Literal["demo", "development", "test", "production"] = "development"
+    secret_key: SecretStr = SecretStr("")
+    data_dir: Path = ROOT / "var"
+    public_url: str = "http://127.0.0.1:8000"
+    allowed_hosts: str = ""
+    log_level: str = "INFO"
+    json_logs: bool = False
+    signup: Literal["open", "closed"] = "open"
+
+    database_url: str = Field("", validation_alias=AliasChoices("DATABASE_URL"))
+    redis_url: str = Field("redis://127.0.0.1:6379/0", validation_alias=AliasChoices("REDIS_URL"))
+
+    mail_url: str = ""
+    mail_from: str = "Slipway <slipway@localhost>"
+
+    storage: Literal["file", "s3"] = "file"
+    storage_bucket: str = ""
+
+    #: A registry has several names: as the engine reaches it, and as worker processes do.
+    staging_registry_engine: str = "127.0.0.1:5000"
+    staging_registry_worker: str = "127.0.0.1:5000"
+    staging_username: str = "slipway"
+    staging_password: SecretStr = SecretStr("")
+
+    aws_endpoint_url: str = ""
+    aws_region: str = "us-east-1"
+    aws_poll_seconds: float = 30.0
+    aws_wait_hours: float = 24.0
+
+    worker_host: str = Field(default_factory=socket.gethostname)
+    engine_slots: int = 2
+    lease_seconds: float = 20.0
+    heartbeat_seconds: float = 5.0
+    tick_seconds: float = 5.0
+    reap_seconds: float = 15.0
+    hint_repeat_seconds: float = 30.0
+    infrastructure_retries: int = 3
+    team_concurrency: int = 2
+    build_concurrency: int = 2
+    test_concurrency: int = 2
+
+    fetch_timeout_seconds: float = 600
+    build_timeout_seconds: float = 3600
+    inspect_timeout_seconds: float = 900
+    scan_timeout_seconds: float = 900
+    test_timeout_seconds: float = 7200
+    push_timeout_seconds: float = 3600
+    register_timeout_seconds: float = 24 * 3600
+    publish_timeout_seconds: float = 24 * 3600
+
+    upload_max_bytes: int = 5 * 1024**3
+    source_max_bytes: int = 5 * 1024**3
+    source_max_files: int = 200_000
+
+    build_memory_mb: int = 4096
+    build_cpus: float = 2.0
+    build_pids: int = 1024
+    build_disk_mb: int = 20_480
+    build_allow_networks: str = ""
+
+    test_memory_mb: int = 8192
+    test_cpus: float = 2.0
+    test_pids: int = 1024
+    test_disk_mb: int = 4096
+    test_inodes: int = 100_000
+    ping_deadline_seconds: float = 480.0
+    idle_timeout_seconds: float = 1800.0
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value if value.is_absolute() else ROOT / value
+
+    @property
+    def is_demo(self) -> bool:
+        return self.env == "demo"
+
+    @property
+    def is_production(self) -> bool:
+        return self.env == "production"
+
+    def step_timeout(self, step: str) -> float:
+        """Wall-clock limit of a step in seconds."""
+        return float(getattr(self, f"{step}_timeout_seconds"))
+
+
+def refuse_unknown() -> None:
+    """Raises ConfigError for a SLIPWAY_* variable that no setting reads."""
+    known = {PREFIX + name.upper() for name in SlipwaySettings.model_fields} - {"SLIPWAY_DATABASE_URL"}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"{name} is not a setting of Slipway.{hint}")
+
+
+def require_in_production(config: SlipwaySettings) -> None:
+    """Raises ConfigError naming what production lacks."""
+    needed = {
+        "SLIPWAY_SECRET_KEY": config.secret_key.get_secret_value(),
+        "SLIPWAY_ALLOWED_HOSTS": config.allowed_hosts,
+        "SLIPWAY_STAGING_PASSWORD": config.staging_password.get_secret_value(),
+        "SLIPWAY_MAIL_URL": config.mail_url,
+        "DATABASE_URL": config.database_url,
+        "REDIS_URL": os.environ.get("REDIS_URL", ""),
+    }
+    missing = [name for name, value in needed.items() if not value]
+    if missing:
+        raise ConfigError(f"SLIPWAY_ENV=production needs {', '.join(missing)}.")
+    if not config.public_url.startswith("https://"):
+        raise ConfigError("SLIPWAY_ENV=production needs SLIPWAY_PUBLIC_URL with https.")
+
+
+def load() -> SlipwaySettings:
+    refuse_unknown()
+    config = SlipwaySettings()
+    if config.is_production:
+        require_in_production(config)
+    return config

@@ -1,0 +1,320 @@
+"""Docker Engine adapter: the only door to an engine.
+
+Everything made here carries three labels: the Slipway instance, the worker host and the attempt.
+Whatever is listed or removed is found by them, so that two instances share one engine unharmed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import tarfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import docker
+from docker.auth import AuthConfig
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.models.containers import Container
+from docker.models.networks import Network
+from docker.models.volumes import Volume
+from requests.exceptions import RequestException
+
+from listings.problems import ProblemError
+from listings.reports import Evidence
+
+LABEL_INSTANCE = "slipway.instance"
+LABEL_HOST = "slipway.host"
+LABEL_ATTEMPT = "slipway.attempt"
+LABEL_ROLE = "slipway.role"
+
+MAX_LINE_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """One thing in the engine that carries our labels. ``created`` is the engine's own text, possibly empty."""
+
+    kind: str  # "container" | "volume" | "network" | "image"
+    id: str
+    name: str
+    attempt: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created: str = ""
+
+
+def attempt_labels(instance: str, host: str, attempt: UUID | str, role: str = "") -> dict[str, str]:
+    """The labels of everything that an attempt makes."""
+    labels = {LABEL_INSTANCE: str(instance), LABEL_HOST: host, LABEL_ATTEMPT: str(attempt)}
+    return labels | ({LABEL_ROLE: role} if role else {})
+
+
+def connect(timeout: int = 60) -> Engine:
+    """An adapter for the engine that ``DOCKER_HOST`` names. ``timeout``: seconds per call.
+
+    Raises ProblemError ENGINE-UNREACHABLE.
+    """
+    try:
+        client = docker.DockerClient.from_env(timeout=timeout)
+        client.ping()
+    except (DockerException, RequestException) as error:
+        raise ProblemError("ENGINE-UNREACHABLE", evidence=(Evidence(str(error)),)) from error
+    return Engine(client)
+
+
+class Engine:
+    """Small verbs over one ``docker.DockerClient``, which stays reachable as ``client``."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self.client = client
+        # The SDK reads ~/.docker/config.json of whoever runs the worker and would send what it finds
+        # with every build and pull. A seller's build must never use the operator's credentials.
+        self.api: Any = client.api
+        self.api._auth_configs = AuthConfig({"auths": {}})
+        self.api._general_configs = {}
+
+    def close(self) -> None:
+        self.client.close()
+
+    def info(self) -> dict[str, Any]:
+        return dict(self.client.info())
+
+    def id(self) -> str:
+        """The engine's own identity, stable over restarts."""
+        return str(self.info().get("ID", ""))
+
+    # -- making ---------------------------------------------------------------------------------------
+
+    def create_container(self, image: str, *, labels: Mapping[str, str], **options: Any) -> Container:
+        """Create, not start. ``options`` are those of ``docker.containers.create``; no pull is ever made."""
+        _require_labels(labels)
+        return self.client.containers.create(image, labels=dict(labels), **options)
+
+    def run_container(self, image: str, *, labels: Mapping[str, str], **options: Any) -> Container:
+        """Create and start in the background; nothing stays behind if the start fails."""
+        container = self.create_container(image, labels=labels, **options)
+        try:
+            container.start()
+        except BaseException:
+            self.remove_container(str(container.id))
+            raise
+        return container
+
+    def run_to_end(self, image: str, *, labels: Mapping[str, str], timeout: float = 60, **options: Any) -> RunResult:
+        """Run a short helper container, return its exit code and output, and remove it."""
+        container = self.run_container(image, labels=labels, **options)
+        try:
+            code = int(container.wait(timeout=timeout)["StatusCode"])
+            return RunResult(code, container.logs().decode("utf-8", "replace"))
+        finally:
+            self.remove_container(str(container.id))
+
+    def create_volume(self, *, labels: Mapping[str, str], name: str | None = None, **options: Any) -> Volume:
+        _require_labels(labels)
+        return self.client.volumes.create(name, labels=dict(labels), **options)
+
+    def create_network(self, name: str, *, labels: Mapping[str, str], **options: Any) -> Network:
+        _require_labels(labels)
+        return self.client.networks.create(name, labels=dict(labels), **options)
+
+    # -- looking --------------------------------------------------------------------------------------
+
+    def has_image(self, name: str) -> bool:
+        try:
+            self.client.images.get(name)
+        except ImageNotFound:
+            return False
+        return True
+
+    def image_id(self, name: str) -> str:
+        """The ID of a local image. Raises docker.errors.ImageNotFound."""
+        return str(self.client.images.get(name).id)
+
+    def owned(self, instance: str, host: str = "", attempt: UUID | str = "") -> list[Owned]:
+        """Everything with this instance's labels (of every host where ``host`` is empty): containers first."""
+        wanted = [f"{LABEL_INSTANCE}={instance}"]
+        wanted += [f"{LABEL_HOST}={host}"] if host else []
+        wanted += [f"{LABEL_ATTEMPT}={attempt}"] if attempt else []
+        filters = {"label": wanted}
+        found = [_owned("container", c, "Id", "Names") for c in self.api.containers(all=True, filters=filters)]
+        found += [_owned("volume", v, "Name", "Name") for v in self.api.volumes(filters=filters)["Volumes"] or []]
+        found += [_owned("network", n, "Id", "Name") for n in self.api.networks(filters=filters)]
+        found += [_owned("image", i, "Id", "RepoTags") for i in self.api.images(filters=filters)]
+        return found
+
+    # -- removing -------------------------------------------------------------------------------------
+
+    def stop_container(self, container_id: str, grace_seconds: int = 5) -> None:
+        """SIGTERM, then SIGKILL after the grace. A container that is gone or not running is no error."""
+        with suppress(NotFound):
+            self.api.stop(container_id, timeout=grace_seconds)
+
+    def kill_container(self, container_id: str) -> None:
+        """SIGKILL at once. A container that is gone or not running is no error."""
+        try:
+            self.api.kill(container_id)
+        except NotFound:
+            return
+        except APIError as error:
+            if error.status_code != 409:  # 409: it is not running
+                raise
+
+    def remove_container(self, container_id: str) -> None:
+        """Kill and remove with its anonymous volumes; waits out a removal that is already under way."""
+        for _ in range(40):
+            try:
+                self.api.remove_container(container_id, force=True, v=True)
+            except NotFound:
+                return
+            except APIError as error:
+                if error.status_code != 409:  # 409: removal already in progress
+                    raise
+            time.sleep(0.25)
+
+    def remove_volume(self, name: str) -> None:
+        with suppress(NotFound):
+            self.api.remove_volume(name, force=True)
+
+    def remove_network(self, network_id: str) -> None:
+        with suppress(NotFound):
+            self.api.remove_network(network_id)
+
+    def remove_image(self, name: str) -> None:
+        """Untag; the image itself goes only where nothing else holds it."""
+        with suppress(NotFound):
+            self.api.remove_image(name, noprune=True)
+
+    def remove(self, things: Iterable[Owned]) -> int:
+        """Remove containers, then volumes and networks. Images stay: they are the layer cache. Returns how many."""
+        order = {"container": self.remove_container, "volume": self.remove_volume, "network": self.remove_network}
+        things = list(things)
+        count = 0
+        for kind, remove in order.items():
+            for thing in things:
+                if thing.kind == kind:
+                    remove(thing.id)
+                    count += 1
+        return count
+
+    def remove_attempt(self, instance: str, attempt: UUID | str) -> int:
+        """Remove all that one attempt made, images excepted. Returns how many things went."""
+        return self.remove(self.owned(instance, attempt=attempt))
+
+    # -- files ----------------------------------------------------------------------------------------
+
+    def put_files(self, container: Container, path: str, files: Mapping[str, bytes], mode: int = 0o644) -> None:
+        """Write small files below the directory ``path`` of a container, running or not."""
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for name, content in files.items():
+                member = tarfile.TarInfo(name)
+                member.size, member.mode, member.mtime = len(content), mode, int(time.time())
+                archive.addfile(member, io.BytesIO(content))
+        container.put_archive(path, buffer.getvalue())
+
+    def get_file(self, container: Container, path: str, max_bytes: int) -> bytes | None:
+        """One regular file's content, at most ``max_bytes`` of it; None where there is no such file."""
+        try:
+            chunks, _ = container.get_archive(path)
+        except NotFound:
+            return None
+        with tarfile.open(fileobj=IterReader(chunks), mode="r|") as archive:
+            member = archive.next()
+            source = archive.extractfile(member) if member is not None and member.isfile() else None
+            return source.read(max_bytes) if source is not None else None
+
+    # -- logs -----------------------------------------------------------------------------------------
+
+    def log_lines(self, container: Container) -> Iterator[tuple[str, str]]:
+        """Follow a container's output from its first line to its end, as (``out`` | ``err``, line)."""
+        out, err = LineSplitter(), LineSplitter()
+        # attach rather than logs: it carries no read timeout, so a silent container is no error.
+        chunks = self.api.attach(container.id, stdout=True, stderr=True, stream=True, logs=True, demux=True)
+        for out_chunk, err_chunk in chunks:
+            yield from (("out", line) for line in out.feed(out_chunk or b""))
+            yield from (("err", line) for line in err.feed(err_chunk or b""))
+        yield from (("out", line) for line in out.close())
+        yield from (("err", line) for line in err.close())
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    exit_code: int
+    output: str
+
+
+class LineSplitter:
+    """Bytes in, text lines out. Undecodable bytes are replaced; a line longer than the limit is cut into
+    several; text before a lone carriage return is overwritten as a terminal would, so bars show their last state."""
+
+    def __init__(self, max_bytes: int = MAX_LINE_BYTES) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._pending = ""
+        self._max = max_bytes
+
+    def feed(self, chunk: bytes) -> list[str]:
+        *lines, rest = (self._pending + self._decoder.decode(chunk)).split("\n")
+        done = [piece for line in lines for piece in self._cut(_overwritten(line))]
+        # A trailing \r may be half of \r\n: only what stands before an earlier one is settled.
+        self._pending = _overwritten(rest[:-1]) + rest[-1:] if rest else ""
+        while len(self._pending) > self._max:
+            done.append(self._pending[: self._max])
+            self._pending = self._pending[self._max :]
+        return done
+
+    def close(self) -> list[str]:
+        last = self._pending + self._decoder.decode(b"", final=True)
+        self._pending = ""
+        return list(self._cut(_overwritten(last))) if last else []
+
+    def _cut(self, line: str) -> Iterator[str]:
+        for start in range(0, max(len(line), 1), self._max):
+            yield line[start : start + self._max]
+
+
+class IterReader(io.RawIOBase):
+    """A readable over an iterator of byte chunks, for tarfile's streaming mode."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        parts: list[bytes] = []
+        wanted = size if size >= 0 else float("inf")
+        while wanted > 0:
+            if not self._rest:
+                self._rest = next(self._chunks, b"")
+                if not self._rest:
+                    break
+            part = self._rest[: int(wanted)] if wanted != float("inf") else self._rest
+            self._rest = self._rest[len(part) :]
+            parts.append(part)
+            wanted -= len(part)
+        return b"".join(parts)
+
+
+def _overwritten(line: str) -> str:
+    """What a terminal would show of a line with carriage returns in it."""
+    return line.rstrip("\r").rpartition("\r")[2]
+
+
+def _require_labels(labels: Mapping[str, str]) -> None:
+    missing = {LABEL_INSTANCE, LABEL_HOST, LABEL_ATTEMPT} - labels.keys()
+    if missing:
+        raise ValueError(f"made without {', '.join(sorted(missing))}: the reaper would never find it")
+
+
+def _owned(kind: str, raw: Mapping[str, Any], id_key: str, name_key: str) -> Owned:
+    labels = dict(raw.get("Labels") or {})
+    names = raw.get(name_key) or ""
+    name = names[0] if isinstance(names, list) else names
+    created = raw.get("Created") or raw.get("CreatedAt") or ""
+    return Owned(kind, str(raw[id_key]), str(name).lstrip("/"), labels.get(LABEL_ATTEMPT, ""), labels, str(created))
