@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import codecs
 import io
+import sys
 import tarfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import docker
 from docker.auth import AuthConfig
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import (
+    APIError,
+    DockerException,
+    ImageNotFound,
+    NotFound,
+    create_api_error_from_http_exception,
+)
 from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.models.volumes import Volume
+from requests import HTTPError, Response
 from requests.exceptions import RequestException
 
 from listings.problems import ProblemError
@@ -73,7 +81,7 @@ class Engine:
         self.client = client
         # The SDK reads ~/.docker/config.json of whoever runs the worker and would send what it finds
         # with every build and pull. A seller's build must never use the operator's credentials.
-        self.api: Any = client.api
+        self.api = cast(Any, client.api)
         self.api._auth_configs = AuthConfig({"auths": {}})
         self.api._general_configs = {}
 
@@ -227,16 +235,31 @@ class Engine:
             source = archive.extractfile(member) if member is not None and member.isfile() else None
             return source.read(max_bytes) if source is not None else None
 
-    # -- logs -----------------------------------------------------------------------------------------
+    # -- streams ---------------------------------------------------------------------------------------
+
+    def stream(self, method: str, path: str, params: Mapping[str, Any], **request: Any) -> Response:
+        """A call whose answer is read as it comes, with no limit between two pieces. Closing it ends the call.
+
+        Raises docker.errors.APIError for an answer that is none.
+        """
+        url = f"{self.api.base_url}/v{self.api.api_version}{path}"
+        response: Response = self.api.request(method, url, params=params, stream=True, timeout=(30, None), **request)
+        if response.status_code >= 400:
+            try:
+                response.raise_for_status()
+            except HTTPError as error:
+                raise create_api_error_from_http_exception(error) from error  # type: ignore[no-untyped-call]
+        return response
 
     def log_lines(self, container: Container) -> Iterator[tuple[str, str]]:
         """Follow a container's output from its first line to its end, as (``out`` | ``err``, line)."""
         out, err = LineSplitter(), LineSplitter()
-        # attach rather than logs: it carries no read timeout, so a silent container is no error.
-        chunks = self.api.attach(container.id, stdout=True, stderr=True, stream=True, logs=True, demux=True)
-        for out_chunk, err_chunk in chunks:
-            yield from (("out", line) for line in out.feed(out_chunk or b""))
-            yield from (("err", line) for line in err.feed(err_chunk or b""))
+        # The SDK's attach loses what arrives together with the response's head, its logs() mixes the streams.
+        response = self.stream("GET", f"/containers/{container.id}/logs", {"stdout": 1, "stderr": 1, "follow": 1})
+        with response:
+            for stream, data in _frames(response.iter_content(chunk_size=None)):
+                name, splitter = ("err", err) if stream == 2 else ("out", out)
+                yield from ((name, line) for line in splitter.feed(data))
         yield from (("out", line) for line in out.close())
         yield from (("err", line) for line in err.close())
 
@@ -286,19 +309,34 @@ class IterReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def read_some(self, size: int) -> bytes:
+        """What is at hand, at most ``size`` bytes; empty only at the end."""
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._rest = chunk
+        part, self._rest = self._rest[:size], self._rest[size:]
+        return part
+
     def read(self, size: int = -1) -> bytes:
+        """Exactly ``size`` bytes, fewer only at the end; everything when negative."""
         parts: list[bytes] = []
-        wanted = size if size >= 0 else float("inf")
-        while wanted > 0:
-            if not self._rest:
-                self._rest = next(self._chunks, b"")
-                if not self._rest:
-                    break
-            part = self._rest[: int(wanted)] if wanted != float("inf") else self._rest
-            self._rest = self._rest[len(part) :]
+        left = size if size >= 0 else sys.maxsize
+        while left > 0 and (part := self.read_some(left)):
             parts.append(part)
-            wanted -= len(part)
+            left -= len(part)
         return b"".join(parts)
+
+
+def _frames(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Split the engine's multiplexed stream: 8 bytes of head (stream number, three zeros, length), then the data."""
+    reader = IterReader(chunks)
+    while len(head := reader.read(8)) == 8:
+        left = int.from_bytes(head[4:], "big")
+        while left > 0 and (data := reader.read_some(left)):
+            left -= len(data)
+            yield head[0], data
 
 
 def _overwritten(line: str) -> str:
