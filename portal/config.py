@@ -91,6 +91,8 @@ class SlipwaySettings(BaseSettings):
     test_pids: int = 1024
     test_disk_mb: int = 4096
     test_inodes: int = 100_000
+    #: What the isolated test's own container is built from: anything with Python 3.11 or newer.
+    holder_base_image: str = "slipway.local/python:3.11-bookworm"
     ping_deadline_seconds: float = 480.0
     idle_timeout_seconds: float = 1800.0
 

@@ -11,9 +11,9 @@ import io
 import sys
 import tarfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -39,13 +39,16 @@ LABEL_INSTANCE = "slipway.instance"
 LABEL_HOST = "slipway.host"
 LABEL_ATTEMPT = "slipway.attempt"
 LABEL_ROLE = "slipway.role"
+#: On a container: the name of a local image that is dropped together with it.
+LABEL_TAG = "slipway.tag"
 
 MAX_LINE_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """One thing in the engine that carries our labels. ``created`` is the engine's own text, possibly empty."""
+    """One thing in the engine that is ours. ``created`` is the engine's own text, possibly empty. ``joined`` is the
+    container whose network a container without our labels has joined: that is how a build's containers are known."""
 
     kind: str  # "container" | "volume" | "network" | "image"
     id: str
@@ -53,6 +56,7 @@ class Owned:
     attempt: str
     labels: Mapping[str, str] = field(default_factory=dict)
     created: str = ""
+    joined: str = ""
 
 
 def attempt_labels(instance: str, host: str, attempt: UUID | str, role: str = "") -> dict[str, str]:
@@ -121,6 +125,15 @@ class Engine:
         finally:
             self.remove_container(str(container.id))
 
+    def execute(self, container_id: str, command: Sequence[str]) -> RunResult:
+        """Run a short command in a running container; its two streams are mixed in the output."""
+        created = self.api.exec_create(container_id, list(command))
+        # Not the SDK's exec_start: it loses what arrives together with the response's head.
+        with self.stream("POST", f"/exec/{created['Id']}/start", {}, json={"Detach": False, "Tty": False}) as response:
+            output = b"".join(data for _, data in _frames(response.iter_content(chunk_size=None)))
+        code = self.api.exec_inspect(created["Id"])["ExitCode"]
+        return RunResult(-1 if code is None else int(code), output.decode("utf-8", "replace"))
+
     def create_volume(self, *, labels: Mapping[str, str], name: str | None = None, **options: Any) -> Volume:
         _require_labels(labels)
         return self.client.volumes.create(name, labels=dict(labels), **options)
@@ -143,15 +156,27 @@ class Engine:
         return str(self.client.images.get(name).id)
 
     def owned(self, instance: str, host: str = "", attempt: UUID | str = "") -> list[Owned]:
-        """Everything with this instance's labels (of every host where ``host`` is empty): containers first."""
+        """Everything with this instance's labels (of every host where ``host`` is empty), containers first, and
+        before them those that joined one of ours."""
         wanted = [f"{LABEL_INSTANCE}={instance}"]
         wanted += [f"{LABEL_HOST}={host}"] if host else []
         wanted += [f"{LABEL_ATTEMPT}={attempt}"] if attempt else []
         filters = {"label": wanted}
         found = [_owned("container", c, "Id", "Names") for c in self.api.containers(all=True, filters=filters)]
+        found = self.joined({c.id: c.attempt for c in found}) + found
         found += [_owned("volume", v, "Name", "Name") for v in self.api.volumes(filters=filters)["Volumes"] or []]
         found += [_owned("network", n, "Id", "Name") for n in self.api.networks(filters=filters)]
         found += [_owned("image", i, "Id", "RepoTags") for i in self.api.images(filters=filters)]
+        return found
+
+    def joined(self, containers: Mapping[str, str] | set[str]) -> list[Owned]:
+        """Containers without our labels in the network namespace of one of ``containers`` (id -> attempt)."""
+        attempts = containers if isinstance(containers, Mapping) else dict.fromkeys(containers, "")
+        found = []
+        for raw in self.api.containers(all=True) if attempts else ():
+            kind, _, target = str(raw.get("HostConfig", {}).get("NetworkMode", "")).partition(":")
+            if kind == "container" and target in attempts and LABEL_INSTANCE not in (raw.get("Labels") or {}):
+                found.append(replace(_owned("container", raw, "Id", "Names"), attempt=attempts[target], joined=target))
         return found
 
     # -- removing -------------------------------------------------------------------------------------
@@ -206,6 +231,8 @@ class Engine:
                 if thing.kind == kind:
                     remove(thing.id)
                     count += 1
+                    if kind == "container" and LABEL_TAG in thing.labels:
+                        self.remove_image(thing.labels[LABEL_TAG])
         return count
 
     def remove_attempt(self, instance: str, attempt: UUID | str) -> int:
@@ -248,7 +275,7 @@ class Engine:
             try:
                 response.raise_for_status()
             except HTTPError as error:
-                raise create_api_error_from_http_exception(error) from error  # type: ignore[no-untyped-call]
+                raise create_api_error_from_http_exception(error) from error
         return response
 
     def log_lines(self, container: Container) -> Iterator[tuple[str, str]]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from listings.problems.base import NextAction, Owner, Problem, ProblemError, fill
-from listings.problems import aws, build, image, platform, push, release, source, spec, testing  # isort: skip
+from listings.problems import aws, build, governance, image, platform, push, release, source, spec, testing  # isort: skip
 
 __all__ = ["NextAction", "Owner", "Problem", "ProblemError", "all_problems", "fill", "get"]
 
-_MODULES = (source, spec, build, image, testing, push, release, aws, platform)
+_MODULES = (source, spec, build, image, testing, push, governance, release, aws, platform)
 
 
 def _collect() -> dict[str, Problem]:

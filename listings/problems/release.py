@@ -53,6 +53,18 @@ PROBLEMS: tuple[Problem, ...] = (
         NextAction.FIX_AND_REBUILD, _CATALOG,
     ),
     Problem(
+        "CHANGESET-FIELD-MISSING", Owner.SELLER, "A required listing field is empty",
+        "The Marketplace requires {field}, and {spec_field} gives nothing for it.",
+        "Fill in {spec_field} and submit a new version.",
+        NextAction.FIX_AND_REBUILD, _CATALOG,
+    ),
+    Problem(
+        "CHANGESET-FIELD-INVALID", Owner.SELLER, "A listing field would be refused",
+        "The Marketplace would refuse {field} (from {spec_field}): {detail}.",
+        "Correct {spec_field} and submit a new version.",
+        NextAction.FIX_AND_REBUILD, _CATALOG,
+    ),
+    Problem(
         "CHANGESET-NO-PRODUCT", Owner.SELLER, "The listing names no Marketplace product",
         "The listing has no product id of the form prod-…, so there is nothing to add a version to.",
         "Create the product in the AWS Marketplace Management Portal and enter its id on the listing.",

@@ -1,7 +1,58 @@
-"""Problems of this area: source."""
+"""Problems of this area: the source of a version and what is in it."""
 
 from __future__ import annotations
 
 from listings.problems.base import NextAction, Owner, Problem
 
-PROBLEMS: tuple[Problem, ...] = ()
+_SLIPWAY = "Slipway, docs/slipway-yaml.md, section Sources"
+
+
+def _source(code: str, title: str, cause: str, remedy: str, source: str = _SLIPWAY, holds: str = "") -> Problem:
+    return Problem(f"SOURCE-{code}", Owner.SELLER, title, cause, remedy, NextAction.FIX_INPUT, source, holds)
+
+
+# fmt: off (a table)
+PROBLEMS: tuple[Problem, ...] = (
+    _source("NOT-ARCHIVE", "The upload is not an archive",
+            "The file is not a readable .zip, .tar or .tar.gz: {detail}.",
+            "Pack the directory that holds the Dockerfile, for example with: tar -czf source.tar.gz -C my-model ."),
+    _source("EMPTY", "The archive is empty", "The archive holds no file.",
+            "Pack the directory that holds the Dockerfile."),
+    _source("PATH-ESCAPE", "A path leads out of the archive",
+            "The member “{member}” is absolute or leads out with “..”.",
+            "Pack with relative paths, from inside the directory.", holds="Every path stays inside the archive."),
+    _source("LINK-ESCAPE", "A link leads out of the archive", "The link “{member}” points to “{target}”, outside.",
+            "Replace the link with the file itself.", holds="Every link stays inside the archive."),
+    _source("LINK-BROKEN", "A hard link has no file",
+            "The hard link “{member}” points to “{target}”, which is no earlier file.",
+            "Pack again without hard links (tar --hard-dereference)."),
+    _source("SPECIAL-FILE", "A special file is in the archive", "The member “{member}” is {kind}; only files, "
+            "directories and links can be built from.", "Remove it from the archive."),
+    _source("PATH-CONFLICT", "Two members claim the same path",
+            "“{member}” is in the archive as a file and as a directory, "
+            "or lies below a link.", "Pack the directory again."),
+    _source("BAD-NAME", "A file name cannot be used",
+            "The name of member {member} is too long, or not readable as text.",
+            "Rename the file."),
+    _source("TOO-LARGE", "The source is too large", "{what}; at most {limit} are allowed.",
+            "Leave data sets, virtual environments and build output out of the source."),
+    _source("BOMB", "The archive expands too far", "It expands to more than {ratio} times its packed size ({detail}).",
+            "Leave out files of repeated bytes; pack the directory again."),
+    _source("ENCRYPTED", "The archive is encrypted", "The member “{member}” needs a password.",
+            "Pack without a password."),
+    _source("NO-SPEC", "There is no slipway.yaml",
+            "The source has no slipway.yaml at its root, and the version was not "
+            "described by form. At the root: {found}.",
+            "Add slipway.yaml (a starter can be downloaded), or fill in the form."),
+    _source("NO-UPLOAD", "There is no source", "The version has no uploaded source.",
+            "Upload a source and submit again."),
+    _source("NO-ARTIFACT", "There are no model artifacts", "A model package needs its model.tar.gz: {detail}.",
+            "Upload model.tar.gz, or name its path in the source under artifact.path.",
+            "Amazon SageMaker developer guide, model artifacts for inference",
+            holds="The model artifacts are there."),
+    _source("BAD-ARTIFACT", "The model artifacts are not a gzip tar archive",
+            "{name} cannot be read as .tar.gz: {detail}.",
+            "Pack the model's files with: tar -czf model.tar.gz -C model .",
+            "Amazon SageMaker developer guide, model artifacts for inference",
+            holds="The model artifacts are a readable .tar.gz."),
+)

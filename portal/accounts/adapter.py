@@ -11,6 +11,9 @@ from django.http import HttpRequest
 
 
 class AccountAdapter(DefaultAccountAdapter):
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return bool(settings.ACCOUNT_ALLOW_SIGNUPS)
+
     def populate_username(self, request: HttpRequest, user: Any) -> None:
         """There are no user names."""
 

@@ -23,16 +23,7 @@ ALLAUTH_SETTINGS: dict[str, Any] = {
     "MFA_SUPPORTED_TYPES": ["totp", "recovery_codes"],
     "MFA_TOTP_ISSUER": "Slipway",
     "MFA_TOTP_TOLERANCE": 1,
-    "LOGIN_URL": "account_login",
-    "LOGIN_REDIRECT_URL": "/",
 }
-
-ALLAUTH_APPS: tuple[str, ...] = ("allauth", "allauth.account", "allauth.mfa")
-ALLAUTH_MIDDLEWARE = "allauth.account.middleware.AccountMiddleware"
-AUTHENTICATION_BACKENDS: tuple[str, ...] = ("allauth.account.auth_backends.AuthenticationBackend",)
-
-#: Where demo installations keep their mail; see ``portal.accounts.outbox``.
-OUTBOX_BACKEND = "portal.accounts.outbox.EmailBackend"
 
 #: Lives as long as the choice matters; read before the user is known, so pages never flash.
 THEME_COOKIE = "slipway_theme"

@@ -26,7 +26,7 @@ class SignupForm(AllauthSignupForm):
         user.save(update_fields=["full_name"])
 
 
-class ProfileForm(forms.ModelForm[User]):
+class ProfileForm(forms.ModelForm):
     class Meta:
         model = User
         fields = ("full_name", "theme")

@@ -22,7 +22,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     """Signs in by e-mail address. ``is_staff`` makes a site admin: marketplace staff, above every team."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    email = models.EmailField("e-mail address", max_length=254)
+    email = models.EmailField("e-mail address", max_length=254, unique=True)
     full_name = models.CharField("full name", max_length=120)
     is_staff = models.BooleanField("site admin", default=False)
     is_active = models.BooleanField("active", default=True)

@@ -61,7 +61,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 @require_safe
 def outbox(request: HttpRequest) -> HttpResponse:
     """Every mail the demo kept. Open to everyone there, as sign-up needs its verification mail; absent elsewhere."""
-    if settings.SLIPWAY.env != "demo":
+    if not settings.SLIPWAY.is_demo:
         raise Http404
     page = Paginator(OutgoingMail.objects.all(), 25).get_page(request.GET.get("page"))
     mails = [{"mail": mail, "links": _LINK.findall(mail.body)} for mail in page]

@@ -1,0 +1,237 @@
+"""How a worker holds an attempt: claim, heartbeat, finish, park; and what becomes of one whose worker died.
+
+Every write carries the lease. A worker that lost it can change nothing any more.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from listings import problems
+from listings.models import Attempt, Blob, Check, Finding, ScanResult
+from listings.problems import Owner
+from listings.reports import ProblemReport, StepReport
+from listings.services import planning, releases
+from listings.states import ATTEMPT_MOVES, AttemptState, StaleState, transition
+
+_HELD = (AttemptState.RUNNING, AttemptState.CANCELLING)
+
+
+class LeaseLost(Exception):
+    """The attempt is no longer this worker's; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    attempt: Attempt
+    lease: UUID
+
+
+def _lease_end(now: datetime) -> datetime:
+    return now + timedelta(seconds=settings.SLIPWAY.lease_seconds)
+
+
+@transaction.atomic
+def claim(attempt_id: UUID, worker: str) -> Claim | None:
+    """Take a queued attempt, or a parked one whose time has come. None if there is nothing to take."""
+    now, lease = timezone.now(), uuid.uuid4()
+    attempt = Attempt.objects.select_related("step").filter(pk=attempt_id).first()
+    if attempt is None:
+        return None
+    held = {"lease_expires_at": _lease_end(now), "worker": worker, "poll_at": None}
+    if attempt.state == AttemptState.QUEUED:
+        deadline = now + timedelta(seconds=settings.SLIPWAY.step_timeout(attempt.step.name))
+        try:
+            transition(
+                Attempt, attempt.pk, moves=ATTEMPT_MOVES, source=AttemptState.QUEUED, target=AttemptState.RUNNING,
+                started_at=now, deadline_at=deadline, **held | {"lease": lease},
+            )  # fmt: skip
+        except StaleState:
+            return None
+        planning.set_step(attempt.step, AttemptState.RUNNING)
+    else:
+        parked = Attempt.objects.filter(
+            pk=attempt.pk, state=AttemptState.RUNNING, lease__isnull=True, poll_at__lte=now
+        )
+        if not parked.update(lease=lease, polls=F("polls") + 1, **held):
+            return None
+    attempt.refresh_from_db()
+    return Claim(attempt, lease)
+
+
+def heartbeat(attempt_id: UUID, lease: UUID) -> str | None:
+    """Prolong a lease. Returns the attempt's state (running or cancelling), or None if the lease is gone."""
+    rows = Attempt.objects.filter(pk=attempt_id, lease=lease, state__in=_HELD)
+    if not rows.update(lease_expires_at=_lease_end(timezone.now())):
+        return None
+    return rows.values_list("state", flat=True).first()
+
+
+def outcome_of(report: StepReport) -> AttemptState:
+    """How an attempt with this report ends: the problem's owner decides between failed and errored."""
+    if report.problem is None:
+        return AttemptState.SUCCEEDED
+    owner = problems.get(report.problem.code).owner
+    return AttemptState.FAILED if owner is Owner.SELLER else AttemptState.ERRORED
+
+
+@transaction.atomic
+def finish(
+    attempt_id: UUID,
+    lease: UUID,
+    report: StepReport,
+    *,
+    log: Blob | None = None,
+    log_lines: int = 0,
+    target: AttemptState | None = None,
+) -> AttemptState:
+    """End an attempt with its report, and write what it established, in one transaction.
+
+    ``target`` overrides the outcome (timed out, cancelled). An attempt that is being cancelled ends as
+    cancelled whatever its report says. Raises LeaseLost.
+    """
+    target = target or outcome_of(report)
+    fields = {
+        "finished_at": timezone.now(), "facts": report.facts, "log": log, "log_lines": log_lines, "lease": None,
+    } | _problem_fields(report.problem)  # fmt: skip
+    try:
+        if target == AttemptState.CANCELLED:
+            raise StaleState
+        _move(attempt_id, lease, AttemptState.RUNNING, target, fields)
+    except StaleState:
+        target = AttemptState.CANCELLED
+        try:
+            _move(attempt_id, lease, AttemptState.CANCELLING, target, fields)
+        except StaleState as error:
+            raise LeaseLost(str(attempt_id)) from error
+    attempt = Attempt.objects.select_related("step__run", "step__release").get(pk=attempt_id)
+    _store(attempt, report)
+    planning.set_step(attempt.step, attempt.state)
+    _after(attempt)
+    return target
+
+
+def _move(attempt_id: UUID, lease: UUID, source: str, target: str, fields: dict[str, object]) -> None:
+    new = dict(fields)
+    new.pop("lease")
+    transition(Attempt, attempt_id, moves=ATTEMPT_MOVES, source=source, target=target, lease=lease, **new)
+    Attempt.objects.filter(pk=attempt_id).update(lease=None, lease_expires_at=None)
+
+
+def _problem_fields(problem: ProblemReport | None) -> dict[str, object]:
+    if problem is None:
+        return {"problem_code": "", "problem_params": {}, "problem_evidence": []}
+    return {
+        "problem_code": problem.code,
+        "problem_params": problem.params,
+        "problem_evidence": [evidence.as_json() for evidence in problem.evidence],
+    }
+
+
+def _store(attempt: Attempt, report: StepReport) -> None:
+    Check.objects.bulk_create([
+        Check(
+            attempt=attempt, position=position, code=check.code, outcome=check.outcome.value, params=check.params,
+            evidence=[evidence.as_json() for evidence in check.evidence], patch=check.patch,
+        )
+        for position, check in enumerate(report.checks)
+    ])  # fmt: skip
+    scan = report.scan
+    if scan is None:
+        return
+    result = ScanResult.objects.create(
+        attempt=attempt, version=attempt.step.version, scanner=scan.scanner, scanner_version=scan.scanner_version,
+        complete=scan.complete, os_id=scan.os_id, os_version=scan.os_version, os_name=scan.os_name, detail=scan.detail,
+    )  # fmt: skip
+    Finding.objects.bulk_create([
+        Finding(
+            scan_result=result, kind=finding.kind, identifier=finding.identifier, severity=finding.severity.value,
+            title=finding.title[:300], package=finding.package, installed=finding.installed,
+            fixed_in=finding.fixed_in, location=finding.location,
+        )
+        for finding in scan.findings
+    ])  # fmt: skip
+
+
+def _after(attempt: Attempt) -> None:
+    if attempt.step.release is not None:
+        releases.step_ended(attempt)
+    owner = attempt.step.owner
+    transaction.on_commit(lambda: planning.plan(owner), robust=True)
+
+
+@transaction.atomic
+def park(
+    attempt_id: UUID, lease: UUID, report: StepReport, *, log: Blob | None = None, log_lines: int = 0
+) -> None:
+    """Let go of an attempt that waits for somebody else (AWS): it stays running, held by no worker.
+
+    Raises LeaseLost. An attempt that is being cancelled ends here.
+    """
+    assert report.poll_after is not None
+    poll_at = timezone.now() + timedelta(seconds=report.poll_after)
+    rows = Attempt.objects.filter(pk=attempt_id, lease=lease, state=AttemptState.RUNNING)
+    if not rows.update(
+        lease=None, lease_expires_at=None, poll_at=poll_at, hinted_at=None, facts=report.facts, log=log,
+        log_lines=log_lines,
+    ):  # fmt: skip
+        finish(attempt_id, lease, report, log=log, log_lines=log_lines, target=AttemptState.CANCELLED)
+
+
+@transaction.atomic
+def lose(attempt: Attempt, now: datetime | None = None) -> bool:
+    """End an attempt whose lease ran out: lost, or cancelled if that was asked. False if it still lives."""
+    now = now or timezone.now()
+    lost = ProblemReport(
+        "PLATFORM-WORKER-LOST",
+        {"worker": attempt.worker, "limit": str(settings.SLIPWAY.infrastructure_retries)},
+    )
+    cancelled = attempt.state == AttemptState.CANCELLING
+    try:
+        transition(
+            Attempt, attempt.pk, moves=ATTEMPT_MOVES, source=attempt.state,
+            target=AttemptState.CANCELLED if cancelled else AttemptState.LOST,
+            lease=attempt.lease, where={"lease_expires_at__lt": now}, finished_at=now,
+            **_problem_fields(None if cancelled else lost),
+        )  # fmt: skip
+    except StaleState:
+        return False
+    attempt = Attempt.objects.select_related("step__run", "step__release").get(pk=attempt.pk)
+    planning.set_step(attempt.step, attempt.state)
+    _after(attempt)
+    return True
+
+
+def lose_expired(now: datetime | None = None) -> int:
+    """End every attempt whose lease ran out. Returns how many."""
+    now = now or timezone.now()
+    expired = Attempt.objects.filter(state__in=_HELD, lease__isnull=False, lease_expires_at__lt=now)
+    return sum(lose(attempt, now) for attempt in expired)
+
+
+def time_out_parked(now: datetime | None = None) -> int:
+    """End parked attempts past their deadline: AWS took longer than the operator allows. Returns how many."""
+    now = now or timezone.now()
+    parked = Attempt.objects.filter(state=AttemptState.RUNNING, lease__isnull=True, deadline_at__lt=now)
+    count = 0
+    for attempt in parked.select_related("step"):
+        lease = uuid.uuid4()
+        if Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING, lease__isnull=True).update(lease=lease):
+            limit = f"{settings.SLIPWAY.step_timeout(attempt.step.name):.0f} s"
+            problem = ProblemReport("PLATFORM-TIMEOUT", {"step": attempt.step.get_name_display(), "limit": limit})
+            report = StepReport(facts=attempt.facts, problem=problem)
+            finish(
+                attempt.pk, lease, report, log=attempt.log, log_lines=attempt.log_lines, target=AttemptState.TIMED_OUT
+            )
+            count += 1
+    return count
+
+

@@ -1,0 +1,69 @@
+// A form or button with data-confirm asks first, in words that name the thing. data-confirm-type="name" has it typed.
+const build = (asker) => {
+  const dialog = document.createElement("dialog");
+  dialog.className = "sheet";
+  dialog.setAttribute("aria-labelledby", "confirm-title");
+  const body = document.createElement("form");
+  body.method = "dialog";
+  body.className = "sheet-body";
+  const title = document.createElement("h2");
+  title.id = "confirm-title";
+  title.textContent = asker.dataset.confirm;
+  body.append(title);
+  if (asker.dataset.confirmDetail) {
+    const detail = document.createElement("p");
+    detail.textContent = asker.dataset.confirmDetail;
+    body.append(detail);
+  }
+  const go = document.createElement("button");
+  go.value = "go";
+  go.className = `btn ${asker.dataset.confirmDanger !== undefined ? "btn-danger" : "btn-primary"}`;
+  go.textContent = asker.dataset.confirmVerb || "Go on";
+  const name = asker.dataset.confirmType;
+  if (name) {
+    const label = document.createElement("label");
+    label.className = "form-label";
+    label.textContent = `Type ${name} to go on`;
+    const input = document.createElement("input");
+    input.className = "form-control mt-2 mb-3";
+    input.autocomplete = "off";
+    input.addEventListener("input", () => { go.disabled = input.value.trim() !== name; });
+    go.disabled = true;
+    label.append(input);
+    body.append(label);
+  }
+  const keep = document.createElement("button");
+  keep.value = "";
+  keep.className = "btn";
+  keep.formNoValidate = true;
+  keep.textContent = "Cancel";
+  const row = document.createElement("div");
+  row.className = "d-flex gap-2 justify-content-end mt-3";
+  row.append(keep, go);
+  body.append(row);
+  dialog.append(body);
+  document.body.append(dialog);
+  return dialog;
+};
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const asker = event.submitter?.dataset.confirm ? event.submitter : form.dataset?.confirm ? form : null;
+  if (!asker || form.dataset.confirmed === "yes") return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  const dialog = build(asker);
+  const submitter = event.submitter;
+  dialog.addEventListener("close", () => {
+    const answer = dialog.returnValue;
+    dialog.remove();
+    if (answer !== "go") {
+      submitter?.focus();
+      return;
+    }
+    form.dataset.confirmed = "yes";
+    form.requestSubmit(submitter);
+    delete form.dataset.confirmed;
+  });
+  dialog.showModal();
+}, true);

@@ -1,0 +1,231 @@
+"""Reads a Dockerfile as the engine's classic builder does, as far as is needed to refuse what must not be built.
+
+Source of the syntax: the Dockerfile reference (parser directives, line continuation, FROM, ARG scope).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from listings.problems import ProblemError
+from listings.reports import Evidence
+
+_DIRECTIVE = re.compile(r"^#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*$")
+_VARIABLE = re.compile(r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?P<op>:?[-+])?(?P<word>[^{}$]*)\}|(?P<plain>[A-Za-z_]\w*))")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@\[\]-]*")
+_BARE_HEX = re.compile(r"(sha256:)?[0-9a-fA-F]+")
+_HEREDOC = re.compile(r"\d*<<-?[\"']?[A-Za-z_]\w*[\"']?")
+_BUILDKIT_FLAGS: Mapping[str, tuple[str, ...]] = {
+    "RUN": ("--mount", "--network", "--security", "--device"),
+    "COPY": ("--link", "--chmod", "--parents", "--exclude"),
+    "ADD": ("--link", "--chmod", "--checksum", "--keep-git-dir", "--exclude", "--unpack"),
+}
+_SECRET_WORDS = {"secret", "secrets", "password", "passwd", "pwd", "passphrase", "token", "credential", "credentials"}
+_SECRET_WORDS |= {"apikey", "accesskey", "privatekey", "secretkey", "pat"}
+_SECRET_PAIRS = {("api", "key"), ("access", "key"), ("private", "key"), ("auth", "key"), ("ssh", "key")}
+_SECRET_VALUE = re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY")
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """``line`` is where it starts, counted from 1. ``words`` are what follows the keyword, split at blanks."""
+
+    line: int
+    keyword: str
+    text: str
+
+    @property
+    def words(self) -> list[str]:
+        return self.text.split()
+
+    def evidence(self, label: str = "Dockerfile") -> Evidence:
+        return Evidence(f"{self.keyword} {self.text}"[:500], f"{label}, line {self.line}")
+
+
+@dataclass(frozen=True, slots=True)
+class Dockerfile:
+    """``instructions`` in order: the classic builder's step N is the Nth of them."""
+
+    instructions: tuple[Instruction, ...]
+    syntax: str = ""
+
+    def step(self, number: int) -> Instruction | None:
+        """The instruction behind "Step ``number``/…"."""
+        return self.instructions[number - 1] if 0 < number <= len(self.instructions) else None
+
+
+def parse(content: bytes) -> Dockerfile:
+    """Split into instructions: parser directives, comments and continued lines as the engine reads them."""
+    lines = content.decode("utf-8-sig", "replace").split("\n")
+    directives, start = _directives(lines)
+    escape = directives.get("escape", "\\")
+    return Dockerfile(tuple(_instructions(lines, start, escape)), directives.get("syntax", ""))
+
+
+def _directives(lines: Sequence[str]) -> tuple[dict[str, str], int]:
+    found: dict[str, str] = {}
+    for index, line in enumerate(lines):
+        match = _DIRECTIVE.match(line.rstrip("\r"))
+        if not match or match[1].lower() in found:
+            return found, index
+        found[match[1].lower()] = match[2]
+    return found, len(lines)
+
+
+def _instructions(lines: Sequence[str], start: int, escape: str) -> Iterator[Instruction]:
+    continued = re.compile(re.escape(escape) + r"[ \t]*$")
+    pending, first = "", 0
+    for number, raw in enumerate(lines[start:], start + 1):
+        line = raw.rstrip("\r")
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        first = first or number
+        more = continued.search(line)
+        pending += line[: more.start()] if more else line
+        if more:
+            continue
+        yield _instruction(first, pending)
+        pending, first = "", 0
+    if pending.strip():
+        yield _instruction(first, pending)
+
+
+def _instruction(line: int, text: str) -> Instruction:
+    keyword, _, rest = text.strip().partition(" ") if "\t" not in text else _partition_blank(text.strip())
+    return Instruction(line, keyword.upper(), rest.strip())
+
+
+def _partition_blank(text: str) -> tuple[str, str, str]:
+    parts = text.split(None, 1)
+    return parts[0], " ", parts[1] if len(parts) > 1 else ""
+
+
+class ImageRules:
+    """Which image names a build may start from or copy from."""
+
+    def __init__(self, staging_hosts: Sequence[str]) -> None:
+        self._hosts = {host.lower() for host in staging_hosts}
+        self._ports = {host.rpartition(":")[2] for host in self._hosts if re.search(r":\d+$", host)}
+
+    def check(self, name: str, at: Instruction) -> None:
+        """Raises ProblemError BUILD-FROM-UNREADABLE, BUILD-FROM-ID or BUILD-FROM-STAGING."""
+        if not _PLAIN_NAME.fullmatch(name):
+            raise ProblemError("BUILD-FROM-UNREADABLE", evidence=(at.evidence(),), name=name, line=at.line)
+        # Without a tag the engine takes a name of hex digits for the start of an image ID, whoever's image it is.
+        if _BARE_HEX.fullmatch(name):
+            raise ProblemError("BUILD-FROM-ID", evidence=(at.evidence(),), name=name, line=at.line)
+        if self._is_staging(name.partition("/")[0].lower()):
+            raise ProblemError("BUILD-FROM-STAGING", evidence=(at.evidence(),), name=name, line=at.line)
+
+    def _is_staging(self, host: str) -> bool:
+        """The staging registry by any name: as configured, or its port on an address of the machine itself."""
+        name, _, port = host.rpartition(":")
+        loopback = name in ("localhost", "0.0.0.0", "[::1]", "[::]") or re.fullmatch(r"127(\.\d+){1,3}", name)  # noqa: S104
+        return host in self._hosts or (port in self._ports and bool(loopback))
+
+
+def check(dockerfile: Dockerfile, args: Mapping[str, str], rules: ImageRules) -> None:
+    """Refuse what the classic builder cannot build, and every image that is not the seller's to read.
+
+    Raises ProblemError BUILD-EMPTY-DOCKERFILE, BUILD-NEEDS-BUILDKIT or one of ``ImageRules.check``.
+    """
+    if not any(i.keyword == "FROM" for i in dockerfile.instructions):
+        raise ProblemError("BUILD-EMPTY-DOCKERFILE")
+    scope: dict[str, str] = {}
+    stages: list[str] = []
+    for instruction in dockerfile.instructions:
+        _refuse_buildkit(instruction)
+        if instruction.keyword == "ARG" and not stages:
+            scope.update(_declared(instruction, args, scope))
+        elif instruction.keyword == "FROM":
+            stages.append(_check_from(instruction, scope, stages, rules))
+        for source in _copied_from(instruction):
+            if source.lower() not in stages and not source.isdigit():
+                rules.check(source, instruction)
+
+
+def refuse_secret_args(args: Mapping[str, str]) -> None:
+    """Raises ProblemError BUILD-SECRET-ARG: a build argument stays readable in the image's history for every buyer."""
+    for name, value in args.items():
+        words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)]
+        pairs = set(zip(words, words[1:], strict=False))
+        if _SECRET_WORDS & set(words) or pairs & _SECRET_PAIRS or _SECRET_VALUE.search(value):
+            raise ProblemError("BUILD-SECRET-ARG", evidence=(Evidence(f"{name}=…", "build.args"),), name=name)
+
+
+def _check_from(at: Instruction, scope: Mapping[str, str], stages: Sequence[str], rules: ImageRules) -> str:
+    words = [word for word in at.words if not word.startswith("--")]
+    name = substitute(words[0] if words else "", scope)
+    # Name, quotes and escapes are refused rather than unwrapped: what is checked is then what the engine reads.
+    if name is None:
+        raise ProblemError("BUILD-FROM-UNREADABLE", evidence=(at.evidence(),), name=words[0], line=at.line)
+    if name != "scratch" and name.lower() not in stages:
+        rules.check(name, at)
+    named = len(words) == 3 and words[1].upper() == "AS"
+    return words[2].lower() if named else ""
+
+
+def substitute(text: str, scope: Mapping[str, str]) -> str | None:
+    """``text`` with $NAME, ${NAME}, ${NAME:-word} and ${NAME:+word} replaced; None where other syntax is used."""
+
+    def value(match: re.Match[str]) -> str:
+        name, op = match["braced"] or match["plain"], match["op"] or ""
+        found = scope.get(name)
+        is_set = bool(found) if op.startswith(":") else found is not None
+        if op.endswith("-"):
+            return (found or "") if is_set else match["word"]
+        if op.endswith("+"):
+            return match["word"] if is_set else ""
+        return (found or "") if not match["word"] else "$"
+
+    replaced = _VARIABLE.sub(value, text)
+    return None if set("$\"'`\\") & set(replaced) else replaced
+
+
+def _declared(at: Instruction, args: Mapping[str, str], scope: Mapping[str, str]) -> dict[str, str]:
+    """What one ARG before the first FROM declares; the caller's value wins over the default."""
+    found: dict[str, str] = {}
+    for word in at.words:
+        name, equals, default = word.partition("=")
+        if len(default) >= 2 and default[0] == default[-1] and default[0] in "\"'":
+            default = default[1:-1]
+        resolved = substitute(default, {**scope, **found})
+        if name in args:
+            found[name] = args[name]
+        elif equals:
+            # Left as it is where it cannot be read: the FROM that uses it is then refused.
+            found[name] = default if resolved is None else resolved
+    return found
+
+
+def _copied_from(at: Instruction) -> Iterator[str]:
+    text = at.text
+    keyword = at.keyword
+    while keyword == "ONBUILD":
+        inner = _instruction(at.line, text)
+        keyword, text = inner.keyword, inner.text
+    if keyword in ("COPY", "ADD"):
+        for word in text.split():
+            if not word.startswith("--"):
+                return
+            if word.startswith("--from="):
+                yield word.removeprefix("--from=")
+
+
+def _refuse_buildkit(at: Instruction) -> None:
+    flags = _BUILDKIT_FLAGS.get(at.keyword, ())
+    for word in at.words:
+        if not word.startswith("--"):
+            break
+        if word.partition("=")[0] in flags:
+            _raise_buildkit(at, word.partition("=")[0])
+    if at.keyword in ("RUN", "COPY", "ADD"):
+        for word in at.words:
+            if _HEREDOC.fullmatch(word):
+                _raise_buildkit(at, word)
+
+
+def _raise_buildkit(at: Instruction, what: str) -> None:
+    raise ProblemError("BUILD-NEEDS-BUILDKIT", evidence=(at.evidence(),), what=what, line=at.line)

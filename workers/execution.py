@@ -1,0 +1,164 @@
+"""One attempt in a worker: claim, execute the step under a heartbeat, finish."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import shutil
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+
+from listings import blobs
+from listings.models import Attempt, Blob, Instance, Release
+from listings.problems import ProblemError
+from listings.reports import ProblemReport, StepReport
+from listings.services import leases, releases, verdicts
+from listings.states import AttemptState, StepName
+from workers.engine import attempt_labels
+from workers.heartbeat import Heartbeat
+from workers.logs import AttemptLog
+from workers.steps.contract import StepContext, StepStopped, Stop, StopReason
+
+logger = logging.getLogger(__name__)
+
+
+def spool_dir() -> Path:
+    return Path(settings.SLIPWAY.data_dir) / "spool"
+
+
+def worker_name() -> str:
+    return f"{settings.SLIPWAY.worker_host}:{os.getpid()}"
+
+
+def run_attempt(attempt_id: UUID) -> AttemptState | None:
+    """Claim and execute one attempt. Returns how it ended, or None if it was not this worker's to run."""
+    claim = leases.claim(attempt_id, worker_name())
+    if claim is None:
+        return None
+    attempt = Attempt.objects.select_related(
+        "step__run__version__listing__team", "step__release__version__listing__team", "step__release__run", "log"
+    ).get(pk=attempt_id)
+    step = attempt.step
+    with structlog.contextvars.bound_contextvars(
+        owner=str(step.run_id or step.release_id), step=step.name, attempt=str(attempt_id)
+    ):
+        return _run(leases.Claim(attempt, claim.lease))
+
+
+def _run(claim: leases.Claim) -> AttemptState | None:
+    stop = Stop()
+    attempt = claim.attempt
+    logger.info("attempt started")
+    with Heartbeat(claim, stop), _log_of(attempt) as log, _workdir() as workdir:
+        report, target = _execute(attempt, log, stop, workdir)
+        try:
+            state = _end(claim, report, target, log)
+        except leases.LeaseLost:
+            # Somebody else decides now; the reaper of this host keeps the log.
+            logger.warning("lease lost; nothing was written")
+            return None
+    log.discard()
+    logger.info("attempt ended", extra={"state": state})
+    return state
+
+
+def _log_of(attempt: Attempt) -> AttemptLog:
+    config = settings.SLIPWAY
+    owner = attempt.step.run_id or attempt.step.release_id
+    assert owner is not None
+    previous = blobs.open_blob(attempt.log.sha256) if attempt.log is not None else None
+    secrets = [config.staging_password.get_secret_value(), settings.SECRET_KEY]
+    return AttemptLog(
+        attempt.pk, owner, attempt.step.name, config.redis_url, spool_dir(), [s for s in secrets if s],
+        number=attempt.number, previous=previous,
+    )  # fmt: skip
+
+
+@contextmanager
+def _workdir() -> Iterator[Path]:
+    root = Path(settings.SLIPWAY.data_dir) / "work"
+    root.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=root))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _execute(
+    attempt: Attempt, log: AttemptLog, stop: Stop, workdir: Path
+) -> tuple[StepReport, AttemptState | None]:
+    """The step's report, and the end that overrides it (timed out, cancelled)."""
+    try:
+        context = _context(attempt, log, stop, workdir)
+        if attempt.step.release is not None:
+            releases.begin_step(attempt.step)
+        module = importlib.import_module(f"workers.steps.{StepName(attempt.step.name).value}")
+        report: StepReport = module.execute(context)
+        return report, None
+    except ProblemError as error:
+        if stop.reason is not None:
+            return _stopped(attempt, stop.reason)
+        return StepReport(problem=error.report), None
+    except StepStopped as stopped:
+        return _stopped(attempt, stopped.reason)
+    except Exception:
+        if stop.reason is not None:
+            # A container killed under a step's feet makes it stumble; the reason is the stop, not the stumble.
+            return _stopped(attempt, stop.reason)
+        logger.exception("step crashed")
+        log.line(f"Slipway made a mistake; its id is {attempt.pk}.", "slipway")
+        logger.debug(traceback.format_exc())
+        return StepReport(problem=ProblemReport("PLATFORM-UNEXPECTED", {"attempt": str(attempt.pk)})), None
+
+
+def _stopped(attempt: Attempt, reason: StopReason) -> tuple[StepReport, AttemptState]:
+    if reason is StopReason.TIMED_OUT:
+        limit = f"{settings.SLIPWAY.step_timeout(attempt.step.name):.0f} s"
+        problem = ProblemReport("PLATFORM-TIMEOUT", {"step": attempt.step.get_name_display(), "limit": limit})
+        return StepReport(problem=problem), AttemptState.TIMED_OUT
+    return StepReport(), AttemptState.CANCELLED
+
+
+def _context(attempt: Attempt, log: AttemptLog, stop: Stop, workdir: Path) -> StepContext:
+    step = attempt.step
+    return StepContext(
+        attempt=attempt, version=step.version, run=step.run, release=step.release, facts=_facts(attempt), log=log,
+        stop=stop, workdir=workdir,
+        labels=attempt_labels(str(Instance.current_id()), settings.SLIPWAY.worker_host, attempt.pk),
+    )  # fmt: skip
+
+
+def _facts(attempt: Attempt) -> dict[str, dict[str, Any]]:
+    """What earlier steps established: those of the run, and for a release also its own."""
+    owner = attempt.step.owner
+    if not isinstance(owner, Release):
+        return verdicts.facts_of(owner)
+    facts = verdicts.facts_of(owner.run)
+    done = Attempt.objects.filter(step__release=owner, state=AttemptState.SUCCEEDED).select_related("step")
+    return facts | {row.step.name: row.facts for row in done.order_by("number")}
+
+
+def _end(
+    claim: leases.Claim, report: StepReport, target: AttemptState | None, log: AttemptLog
+) -> AttemptState:
+    stored, lines = _store_log(log)
+    if report.poll_after is not None and target is None:
+        leases.park(claim.attempt.pk, claim.lease, report, log=stored, log_lines=lines)
+        return AttemptState.RUNNING
+    return leases.finish(claim.attempt.pk, claim.lease, report, log=stored, log_lines=lines, target=target)
+
+
+def _store_log(log: AttemptLog) -> tuple[Blob, int]:
+    finished = log.finish()
+    with finished.open() as packed:
+        return blobs.store(packed), finished.lines

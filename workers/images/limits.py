@@ -1,0 +1,23 @@
+"""How much of a hostile image is read before it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``entries``: files per image. ``bytes``: of the unpacked layers together (SageMaker's batch volume is 30 GB and
+    must hold the image, so nothing above it can be published). ``layers``: what overlay file systems stack.
+    ``header``: bytes of one extended tar header. ``path``: characters, as in Linux. ``wanted``: bytes kept of a file
+    whose content is wanted."""
+
+    entries: int = 1_000_000
+    bytes: int = 40 << 30
+    layers: int = 127
+    header: int = 1 << 20
+    path: int = 4096
+    wanted: int = 64 << 10
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,93 @@
+"""Files that are read once, from front to back, and hashed and counted on the way."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable
+from typing import IO, BinaryIO, cast
+
+CHUNK = 1 << 18
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+class TooMuch(Exception):
+    """More than allowed; the message says of what."""
+
+
+class CountingReader(io.RawIOBase):
+    """Reads ``source``, hashing what passes. ``check`` is called at every read, so that a long one can be stopped."""
+
+    def __init__(self, source: IO[bytes] | BinaryIO, limit: int, check: Callable[[], None]) -> None:
+        self._source, self._limit, self._check = source, limit, check
+        self._hash = hashlib.sha256()
+        self._ahead = b""
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def peek(self, size: int) -> bytes:
+        """The next ``size`` bytes, which stay to be read."""
+        while len(self._ahead) < size and (more := self._source.read(size - len(self._ahead))):
+            self._ahead += more
+        return self._ahead[:size]
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._check()
+        wanted = CHUNK if size is None or size < 0 else size
+        chunk, self._ahead = self._ahead[:wanted], self._ahead[wanted:]
+        if not chunk:
+            chunk = self._source.read(wanted) or b""
+        self.count += len(chunk)
+        if self.count > self._limit:
+            raise TooMuch(f"more than {self._limit} bytes")
+        self._hash.update(chunk)
+        return chunk
+
+    def drain(self) -> None:
+        while self.read(CHUNK):
+            pass
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self._hash.hexdigest()}"
+
+
+def unpacked(blob: CountingReader) -> IO[bytes]:
+    """``blob`` decompressed. Raises tarfile.ReadError for a compression that Docker's own format does not have."""
+    start = blob.peek(4)
+    if start.startswith(GZIP):
+        return cast(IO[bytes], gzip.GzipFile(fileobj=cast(BinaryIO, blob), mode="rb"))
+    if start.startswith(ZSTD):
+        raise tarfile.ReadError("it is compressed with zstd")
+    return cast(IO[bytes], blob)
+
+
+def bounded_header(limit: int) -> type[tarfile.TarInfo]:
+    """A TarInfo that reads no extended header above ``limit`` bytes and takes no damaged header for the end.
+
+    The library reads a long name or pax header into memory whatever its size, and stops without a word at a header
+    that it cannot read, where an engine refuses the layer.
+    """
+    extended = {
+        tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+    }
+
+    class Bounded(tarfile.TarInfo):
+        @classmethod
+        def fromtarfile(cls, archive: tarfile.TarFile) -> Bounded:
+            try:
+                return super().fromtarfile(archive)
+            except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
+                raise tarfile.ReadError(f"damaged entry header: {error}") from error
+
+        def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+            # The hook that the library's source names for subclasses.
+            if self.type in extended and not 0 <= self.size <= limit:
+                raise TooMuch(f"an entry header of {self.size} bytes")
+            return cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]
+
+    return Bounded

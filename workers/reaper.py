@@ -1,0 +1,106 @@
+"""Removes what dead attempts left on this worker host: in the engine, in the spool, and on the disk.
+
+Only this installation's things, only this host's: another Slipway on the same engine is never touched.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+
+from listings import blobs
+from listings.models import Attempt, Instance
+from listings.states import ATTEMPT_OPEN, AttemptState
+from workers import engine as engines
+from workers import execution
+from workers import logs as attempt_logs
+from workers.building import remove_build_leftovers
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    engine: int = 0
+    logs: int = 0
+    folders: int = 0
+
+
+def reap() -> Reaped:
+    """One round."""
+    reaped = Reaped(_reap_engine(), _reap_spools(), _reap_folders())
+    if reaped != Reaped():
+        logger.info("reaped %s engine objects, %s logs, %s folders", reaped.engine, reaped.logs, reaped.folders)
+    return reaped
+
+
+def held_attempts() -> set[str]:
+    """Ids of the attempts that a worker holds under a lease that has not run out."""
+    rows = Attempt.objects.filter(
+        state__in=(AttemptState.RUNNING, AttemptState.CANCELLING), lease__isnull=False,
+        lease_expires_at__gt=timezone.now(),
+    )  # fmt: skip
+    return {str(pk) for pk in rows.values_list("pk", flat=True)}
+
+
+def _reap_engine() -> int:
+    instance, host = str(Instance.current_id()), settings.SLIPWAY.worker_host
+    engine = engines.connect()
+    try:
+        # Listed before asking who is held: what appears in between belongs to a live attempt.
+        owned = [thing for thing in engine.owned(instance, host) if thing.attempt]
+        held = held_attempts()
+        dead = [thing for thing in owned if thing.attempt not in held]
+        return remove_build_leftovers(engine, instance, host, held) + engine.remove(dead)
+    finally:
+        engine.close()
+
+
+def _reap_spools() -> int:
+    """Turn the spools of attempts that ended without their worker into stored logs."""
+    directory, count = execution.spool_dir(), 0
+    for attempt_id in attempt_logs.leftovers(directory):
+        attempt = Attempt.objects.filter(pk=attempt_id).first()
+        if attempt is not None and attempt.state in ATTEMPT_OPEN:
+            continue
+        _keep_log(directory, attempt_id, attempt)
+        count += 1
+    return count
+
+
+def _keep_log(directory: Path, attempt_id: UUID, attempt: Attempt | None) -> None:
+    spool = attempt_logs.spool_path(directory, attempt_id)
+    finished = attempt_logs.recover(spool) if attempt is not None and attempt.log_id is None else None
+    if finished is not None:
+        with finished.open() as packed:
+            blob = blobs.store(packed)
+        Attempt.objects.filter(pk=attempt_id, log__isnull=True).update(log=blob, log_lines=finished.lines)
+    attempt_logs.discard(spool)
+
+
+def _reap_folders() -> int:
+    """Remove the working folders of processes of this host that no longer exist."""
+    root, count = Path(settings.SLIPWAY.data_dir) / "work", 0
+    for folder in root.iterdir() if root.is_dir() else ():
+        pid = folder.name.partition("-")[0]
+        if pid.isdigit() and not _alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+            count += 1
+    return count
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

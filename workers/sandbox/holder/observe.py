@@ -1,0 +1,69 @@
+"""What the holder can see of its namespace and of the volume it shares with the container under test."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import struct
+from typing import Any
+
+LISTEN = "0A"
+
+
+def interfaces() -> list[str]:
+    return sorted(name for _, name in socket.if_nameindex())
+
+
+def listening(root: str = "/proc/net") -> list[dict[str, Any]]:
+    """Every listening TCP socket of the namespace as {"address", "port"}."""
+    found = {}
+    for name in ("tcp", "tcp6"):
+        try:
+            with open(f"{root}/{name}", encoding="ascii") as table:
+                lines = table.read().splitlines()[1:]
+        except FileNotFoundError:
+            continue  # a kernel without IPv6
+        for line in lines:
+            fields = line.split()
+            if fields[3] == LISTEN:
+                address, _, port = fields[1].partition(":")
+                found[(_address(address), int(port, 16))] = None
+    return [{"address": address, "port": port} for address, port in found]
+
+
+def _address(text: str) -> str:
+    raw = b"".join(struct.pack("=I", int(text[i : i + 8], 16)) for i in range(0, len(text), 8))
+    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+
+
+def measure(path: str, max_bytes: int, max_entries: int) -> dict[str, Any]:
+    """Bytes on disk and entries below ``path``, the walk ending as soon as either limit is passed.
+
+    ``too_deep``: a directory lies beyond what a path can name. ``free_bytes``: of the file system below it.
+    """
+    total, entries, too_deep = 0, 0, False
+    pending = [path]
+    while pending and total <= max_bytes and entries <= max_entries:
+        try:
+            with os.scandir(pending.pop()) as listing:
+                for entry in listing:
+                    entries += 1
+                    status = entry.stat(follow_symlinks=False)
+                    total += status.st_blocks * 512
+                    if stat.S_ISDIR(status.st_mode):
+                        pending.append(entry.path)
+                    if entries > max_entries:
+                        break
+        except OSError as error:
+            # Whatever vanishes or changes under the walk is measured next time.
+            too_deep = too_deep or error.errno == errno.ENAMETOOLONG
+    space = os.statvfs(path)
+    return {
+        "bytes": total,
+        "entries": entries,
+        "too_deep": too_deep,
+        "free_bytes": space.f_bavail * space.f_frsize,
+        "free_entries": space.f_favail,
+    }

@@ -1,0 +1,87 @@
+"""Speaks HTTP to the container under test, with a deadline on the whole exchange and a bounded answer."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import socket
+import threading
+import time
+from typing import Any
+
+PORT = 8080
+READ_BYTES = 64 * 1024
+
+
+def exchange(command: dict[str, Any]) -> dict[str, Any]:
+    """One request to 127.0.0.1:8080. ``command``: method, path, headers, body (base64), timeout (seconds),
+    max_bytes of the answer to hand back. The result has either ``status`` or ``error`` (a word of _name)."""
+    started = time.monotonic()
+    deadline = float(command.get("timeout", 2.0))
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=deadline)
+    expired = threading.Event()
+    try:
+        connection.connect()
+        # A timeout per read does not end an answer that drips: this ends the exchange as a whole.
+        timer = threading.Timer(deadline, _cut, (connection, expired))
+        timer.daemon = True
+        timer.start()
+        try:
+            return _talk(connection, command, started)
+        finally:
+            timer.cancel()
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        name = "timeout" if expired.is_set() else _name(error)
+        return {"error": name, "detail": str(error)[:300], "ms": _ms(started)}
+    finally:
+        connection.close()
+
+
+def _talk(connection: http.client.HTTPConnection, command: dict[str, Any], started: float) -> dict[str, Any]:
+    body = base64.b64decode(command.get("body", ""))
+    method = str(command.get("method", "GET"))
+    connection.request(method, str(command["path"]), body=body or None, headers=command.get("headers", {}))
+    answer = connection.getresponse()
+    first_byte = _ms(started)
+    kept, total, digest = bytearray(), 0, hashlib.sha256()
+    limit = int(command.get("max_bytes", 1 << 20))
+    while chunk := answer.read(READ_BYTES):
+        total += len(chunk)
+        digest.update(chunk)
+        kept += chunk[: max(0, limit - len(kept))]
+    headers = {name.lower()[:100]: value[:1000] for name, value in answer.getheaders()[:64]}
+    return {
+        "status": answer.status,
+        "headers": headers,
+        "body": base64.b64encode(kept).decode("ascii"),
+        "bytes": total,
+        "sha256": digest.hexdigest(),
+        "first_byte_ms": first_byte,
+        "ms": _ms(started),
+    }
+
+
+def _cut(connection: http.client.HTTPConnection, expired: threading.Event) -> None:
+    expired.set()
+    if connection.sock is not None:
+        try:
+            connection.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # closed in the meantime
+
+
+def _ms(started: float) -> float:
+    return round((time.monotonic() - started) * 1000, 3)
+
+
+def _name(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected)):
+        return "closed"
+    if isinstance(error, (http.client.HTTPException, ValueError)):
+        return "not-http"
+    return "io"

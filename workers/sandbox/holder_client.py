@@ -1,0 +1,204 @@
+"""The worker's side of the holder: starts it, checks it, and speaks its JSON lines."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import queue
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from docker.errors import APIError
+from docker.models.containers import Container
+from docker.types import Mount
+
+from listings.problems import ProblemError
+from listings.reports import Evidence
+from workers.engine import LABEL_ROLE, Engine
+from workers.sandbox.attach import STDOUT, Attachment
+from workers.steps.contract import Stop
+
+READY_SECONDS = 30.0
+REPLY_SECONDS = 30.0
+HOST_NAME = "algo-1"  # SageMaker's name of the first host of a job
+MEMORY_BYTES = 512 << 20
+CAPABILITIES = ("NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE", "DAC_READ_SEARCH")
+IPV6_SYSCTLS = {
+    "net.ipv6.conf.all.disable_ipv6": "0",
+    "net.ipv6.conf.default.disable_ipv6": "0",
+    "net.ipv6.conf.lo.disable_ipv6": "0",
+    "net.ipv6.icmp.echo_ignore_all": "1",
+}
+# Every address is local to the namespace; without this the kernel would answer pings to the whole world.
+SYSCTLS = {"net.ipv4.icmp_echo_ignore_all": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP exchange with the container under test. ``error``: "" or refused, timeout, closed, not-http, io."""
+
+    error: str = ""
+    detail: str = ""
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    bytes: int = 0
+    sha256: str = ""
+    ms: float = 0.0
+
+
+class Holder:
+    """One running holder. Its namespace is joined with ``network_mode``."""
+
+    def __init__(self, engine: Engine, container: Container, attachment: Attachment) -> None:
+        self.engine, self.container = engine, container
+        self.ipv6 = False
+        self._attachment = attachment
+        self._ids = itertools.count(1)
+        self._replies: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
+        self._ready: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._errors: deque[str] = deque(maxlen=20)
+        self._gone = threading.Event()
+        threading.Thread(target=self._read, name="holder-reader", daemon=True).start()
+
+    @classmethod
+    def start(
+        cls, engine: Engine, image: str, labels: Mapping[str, str], mounts: list[Mount], stop: Stop
+    ) -> Holder:
+        """Start a holder and prove that its namespace leads nowhere.
+
+        Raises ProblemError TEST-HOLDER (it does not work), TEST-NETWORK-OPEN (an interface besides ``lo``).
+        """
+        container = _create(engine, image, labels, mounts, with_ipv6=True)
+        attachment = Attachment(engine, str(container.id), stdin=True)
+        try:
+            container.start()
+        except APIError as error:
+            attachment.close()
+            engine.remove_container(str(container.id))
+            if "ipv6" not in str(error):
+                raise
+            # An engine host without IPv6 knows none of its settings; then no call can use it either.
+            container = _create(engine, image, labels, mounts, with_ipv6=False)
+            attachment = Attachment(engine, str(container.id), stdin=True)
+            container.start()
+        holder = cls(engine, container, attachment)
+        holder._await_ready(stop)
+        return holder
+
+    @property
+    def network_mode(self) -> str:
+        return f"container:{self.container.id}"
+
+    def close(self) -> None:
+        self._attachment.close()
+        self.engine.remove_container(str(self.container.id))
+
+    def call(self, do: str, stop: Stop, timeout: float = REPLY_SECONDS, **arguments: Any) -> dict[str, Any]:
+        """Send one command and wait for its answer. Raises ProblemError TEST-HOLDER, StepStopped."""
+        number = next(self._ids)
+        replies: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._replies[number] = replies
+        line = json.dumps({"id": number, "do": do, **arguments}).encode() + b"\n"
+        try:
+            with self._lock:
+                self._attachment.write(line)
+            reply = self._wait(replies, timeout, stop)
+        except OSError as error:
+            raise self._broken(f"it is gone: {error}") from error
+        finally:
+            self._replies.pop(number, None)
+        if not reply.get("ok"):
+            raise self._broken(f"{do}: {reply.get('error')}")
+        return reply
+
+    def request(
+        self, method: str, path: str, stop: Stop, *, timeout: float, body: bytes = b"",
+        headers: Mapping[str, str] | None = None, max_bytes: int = 1 << 20,
+    ) -> Answer:  # fmt: skip
+        """One HTTP exchange with 127.0.0.1:8080 inside the namespace. ``timeout``: seconds for the whole of it."""
+        reply = self.call(
+            "request", stop, timeout + REPLY_SECONDS, method=method, path=path, timeout=timeout,
+            headers=dict(headers or {}), body=base64.b64encode(body).decode(), max_bytes=max_bytes,
+        )  # fmt: skip
+        if "status" not in reply:
+            return Answer(error=str(reply.get("error", "io")), detail=str(reply.get("detail", "")), ms=reply["ms"])
+        return Answer(
+            status=int(reply["status"]), headers=reply["headers"], body=base64.b64decode(reply["body"]),
+            bytes=int(reply["bytes"]), sha256=str(reply["sha256"]), ms=float(reply["ms"]),
+        )  # fmt: skip
+
+    def _await_ready(self, stop: Stop) -> None:
+        ready = self._wait(self._ready, READY_SECONDS, stop)
+        self.ipv6 = bool(ready["ipv6"])
+        others = [name for name in ready["interfaces"] if name != "lo"]
+        if others:
+            raise ProblemError("TEST-NETWORK-OPEN", interfaces=", ".join(others))
+
+    def _wait(self, replies: queue.SimpleQueue[dict[str, Any]], timeout: float, stop: Stop) -> dict[str, Any]:
+        waited = 0.0
+        while waited < timeout:
+            stop.check()
+            try:
+                return replies.get(timeout=0.25)
+            except queue.Empty:
+                waited += 0.25
+            if self._gone.is_set() and replies.empty():
+                raise self._broken("it ended")
+        raise self._broken(f"no answer within {timeout:g} s")
+
+    def _read(self) -> None:
+        pending: list[bytes] = []
+        for stream, data in self._attachment.frames():
+            if stream != STDOUT:
+                self._errors.append(data.decode("utf-8", "replace")[:2000])
+                continue
+            first, *others = data.split(b"\n")
+            pending.append(first)
+            for part in others:
+                self._deliver(json.loads(b"".join(pending)))
+                pending = [part]
+        self._gone.set()
+
+    def _deliver(self, message: dict[str, Any]) -> None:
+        if message.get("event") == "ready":
+            self._ready.put(message)
+        elif (replies := self._replies.get(message.get("id", 0))) is not None:
+            replies.put(message)
+
+    def _broken(self, reason: str) -> ProblemError:
+        evidence = tuple(Evidence(text, label="holder") for text in self._errors)
+        return ProblemError("TEST-HOLDER", reason=reason, evidence=evidence)
+
+
+def _create(
+    engine: Engine, image: str, labels: Mapping[str, str], mounts: list[Mount], *, with_ipv6: bool
+) -> Container:
+    return engine.create_container(
+        image,
+        labels={**labels, LABEL_ROLE: "holder"},
+        network_mode="none",
+        hostname=HOST_NAME,
+        extra_hosts={HOST_NAME: "127.0.0.1"},
+        dns=["127.0.0.1"],
+        dns_search=["."],
+        sysctls=SYSCTLS | (IPV6_SYSCTLS if with_ipv6 else {}),
+        cap_drop=["ALL"],
+        cap_add=list(CAPABILITIES),
+        security_opt=["no-new-privileges"],
+        read_only=True,
+        mem_limit=MEMORY_BYTES,
+        memswap_limit=MEMORY_BYTES,
+        pids_limit=128,
+        mounts=mounts,
+        stdin_open=True,
+        # The holder ends when its worker's connection does, even where the worker died by kill -9.
+        detach=False,
+        use_config_proxy=False,
+        log_config={"type": "none"},
+    )

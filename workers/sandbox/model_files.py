@@ -1,0 +1,152 @@
+"""Archives of model files: collecting what training wrote, unpacking what serving reads. Nothing in them is trusted."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import posixpath
+import tarfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import IO
+
+from listings.problems import ProblemError
+from listings.reports import Evidence
+from workers.engine import IterReader
+
+
+class UnsafeArchive(Exception):
+    """The archive holds what may not be unpacked; the message says what."""
+
+
+class BudgetExceeded(Exception):
+    """More bytes or entries than allowed."""
+
+
+@dataclass(slots=True)
+class Contents:
+    """What was copied. ``left_out``: names that are neither files, directories nor links inside."""
+
+    files: int = 0
+    bytes: int = 0
+    left_out: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    bytes: int
+    entries: int
+
+
+def collect(chunks: Iterable[bytes], target: IO[bytes], limits: Limits) -> Contents:
+    """The engine's archive of ``/opt/ml/model`` as a ``model.tar.gz`` whose root is that directory's content.
+
+    Raises ProblemError TEST-DISK past the limits.
+    """
+    try:
+        with (
+            tarfile.open(fileobj=IterReader(chunks), mode="r|") as source,
+            gzip.GzipFile(filename="", fileobj=target, mode="wb", compresslevel=6, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            return _copy(source, archive, limits, strip="model", strict=False)
+    except BudgetExceeded as error:
+        raise ProblemError("TEST-DISK", reason=f"the model directory holds {error}") from error
+
+
+def unpack(source: IO[bytes], target: IO[bytes], limits: Limits) -> Contents:
+    """A ``model.tar.gz`` as a plain tar that is safe to hand to the engine.
+
+    Raises ProblemError TEST-ARTIFACT (not a gzip tar, an unsafe member, past the limits).
+    """
+    try:
+        with (
+            tarfile.open(fileobj=source, mode="r|gz") as packed,
+            tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            return _copy(packed, archive, limits, strip="", strict=True)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnsafeArchive, BudgetExceeded) as error:
+        reason = str(error) or type(error).__name__
+        raise ProblemError("TEST-ARTIFACT", reason=reason, evidence=(Evidence(reason),)) from error
+
+
+def _copy(
+    source: tarfile.TarFile, target: tarfile.TarFile, limits: Limits, *, strip: str, strict: bool
+) -> Contents:
+    contents, links, seen, entries = Contents(), set[str](), set[str](), 0
+    for member in source:
+        entries += 1
+        contents.bytes += max(member.size, 0)
+        if entries > limits.entries:
+            raise BudgetExceeded(f"more than {limits.entries} entries")
+        if contents.bytes > limits.bytes:
+            raise BudgetExceeded(f"more than {limits.bytes >> 20} MiB")
+        name = safe_name(member.name, strip)
+        if not name:
+            continue
+        problem = _refusal(member, name, strip, links, seen)
+        if problem:
+            if strict:
+                raise UnsafeArchive(problem)
+            contents.left_out.append(problem)
+            continue
+        if member.issym():
+            links.add(name)
+        seen.add(name)
+        data = source.extractfile(member) if member.isfile() else None
+        contents.files += member.isfile()
+        target.addfile(_plain(member, name, strip), data)
+    return contents
+
+
+def safe_name(name: str, strip: str) -> str:
+    """The member's path below the root, "" for the root itself. Raises UnsafeArchive."""
+    if name.startswith("/") or ".." in name.split("/") or "\0" in name:
+        raise UnsafeArchive(f"{name!r} points outside the archive")
+    clean = posixpath.normpath(name)
+    if strip and (clean == strip or clean.startswith(strip + "/")):
+        clean = clean[len(strip) + 1 :]
+    return "" if clean == "." else clean
+
+
+def _refusal(member: tarfile.TarInfo, name: str, strip: str, links: set[str], seen: set[str]) -> str:
+    """Why a member is not taken, "" where it is."""
+    parts = name.split("/")
+    if any("/".join(parts[:depth]) in links for depth in range(1, len(parts))):
+        return f"{name!r} lies behind a symbolic link"
+    if member.isfile() or member.isdir():
+        return ""
+    if member.issym():
+        aim = posixpath.normpath(posixpath.join(posixpath.dirname(name), member.linkname))
+        outside = member.linkname.startswith("/") or aim == ".." or aim.startswith("../")
+        return f"the link {name!r} points outside, to {member.linkname!r}" if outside else ""
+    if member.islnk():
+        return "" if safe_name(member.linkname, strip) in seen else f"the hard link {name!r} has no target"
+    return f"{name!r} is neither a file, a directory nor a link"
+
+
+def _plain(member: tarfile.TarInfo, name: str, strip: str) -> tarfile.TarInfo:
+    """The member without owner, special bits or extended attributes: as root's, the way SageMaker unpacks."""
+    plain = tarfile.TarInfo(name)
+    plain.type = member.type if not member.isfile() else tarfile.REGTYPE
+    plain.size = member.size if member.isfile() else 0
+    plain.mtime = int(member.mtime)
+    plain.mode = (member.mode & 0o777) | (0o700 if member.isdir() else 0o600)
+    if member.issym():
+        plain.linkname = member.linkname
+    elif member.islnk():
+        plain.linkname = safe_name(member.linkname, strip)
+    return plain
+
+
+def add_file(archive: tarfile.TarFile, name: str, content: bytes, mode: int = 0o644) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(content), mode
+    archive.addfile(member, io.BytesIO(content))
+
+
+def add_directory(archive: tarfile.TarFile, name: str) -> None:
+    member = tarfile.TarInfo(name)
+    member.type, member.mode = tarfile.DIRTYPE, 0o755
+    archive.addfile(member)

@@ -1,0 +1,73 @@
+"""Sample files out of the source archive that ``fetch`` stored: read in one pass, by path."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from listings import blobs
+from listings.problems import ProblemError
+from listings.spec.models import VersionSpec
+from workers.sandbox.model_files import Limits, UnsafeArchive, safe_name
+
+
+class Samples:
+    """Each wanted path of the source as a file or a directory of the attempt's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._places: dict[str, Path] = {}
+
+    @classmethod
+    def extract(cls, archive_sha256: str, wanted: Iterable[str], folder: Path, limits: Limits) -> Samples:
+        """Raises ProblemError TEST-SAMPLE-MISSING, TEST-SAMPLE-SIZE."""
+        samples = cls(folder)
+        paths = sorted(set(wanted))
+        total = 0
+        with blobs.open_blob(archive_sha256) as stored, tarfile.open(fileobj=stored, mode="r|*") as archive:
+            for member in archive:
+                place = samples._place(member.name, paths) if member.isfile() else None
+                source = archive.extractfile(member) if place else None
+                if place is None or source is None:
+                    continue
+                total += member.size
+                if total > limits.bytes:
+                    raise ProblemError("TEST-SAMPLE-SIZE", limit_mb=limits.bytes >> 20)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with place.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+        for path in paths:
+            if path not in samples._places:
+                raise ProblemError("TEST-SAMPLE-MISSING", path=path)
+        return samples
+
+    def _place(self, name: str, wanted: list[str]) -> Path | None:
+        try:
+            clean = safe_name(name, "")
+        except UnsafeArchive:
+            return None
+        for index, path in enumerate(wanted):
+            if clean == path:
+                place = self._folder / f"{index}.file" / Path(path).name
+                self._places[path] = place
+                return place
+            if clean.startswith(path.rstrip("/") + "/"):
+                self._places[path] = self._folder / f"{index}.dir"
+                return self._places[path] / clean[len(path.rstrip("/")) + 1 :]
+        return None
+
+    def read(self, path: str) -> bytes:
+        return self._places[path].read_bytes()
+
+    def files(self, path: str) -> list[tuple[str, Path]]:
+        """(name below the sample, file) of a file sample or of everything in a directory sample."""
+        place = self._places[path]
+        if place.is_file():
+            return [(place.name, place)]
+        return [(str(file.relative_to(place)), file) for file in sorted(place.rglob("*")) if file.is_file()]
+
+
+def wanted_by(spec: VersionSpec) -> list[str]:
+    return [path for _, path in spec.sample_paths()]

@@ -1,0 +1,230 @@
+"""The container under test: the seller's unmodified image inside a holder's namespace, metered while it runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from docker.errors import APIError
+from docker.models.containers import Container
+from docker.types import Mount
+
+from listings.problems import ProblemError
+from listings.reports import Evidence
+from workers.engine import LABEL_ROLE, Engine, LineSplitter
+from workers.sandbox.attach import STDOUT, Attachment
+from workers.sandbox.holder_client import Holder
+from workers.sandbox.profile import DISK_RESERVE_BYTES, Profile
+from workers.steps.contract import Log, Stop
+
+TICK_SECONDS = 0.25
+CANCEL_GRACE_SECONDS = 5
+MAX_KEPT_BYTES = 8 << 20
+MAX_TIMED_LINES = 10_000
+#: A container that uses less than this share of one CPU and prints nothing counts as idle.
+IDLE_CPU_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    code: int
+    out_of_memory: bool
+    seconds: float
+    error: str = ""
+
+
+class OutputPump:
+    """Copies a container's output to the attempt's log, line by line, from a thread of its own."""
+
+    def __init__(self, attachment: Attachment, log: Log) -> None:
+        self._attachment, self._log = attachment, log
+        self._first: list[tuple[float, int]] = []
+        self._last: deque[tuple[float, int]] = deque(maxlen=MAX_TIMED_LINES)
+        self._kept: deque[str] = deque()
+        self._kept_bytes = 0
+        self.start = self.last_output = time.monotonic()
+        self.lines = 0
+        self._thread = threading.Thread(target=self._run, name="output-pump", daemon=True)
+        self._thread.start()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the container's last line is in the log."""
+        self._thread.join(timeout)
+
+    def kept(self) -> list[str]:
+        """The last lines, up to 8 MB of them: what the metric expressions run over."""
+        return list(self._kept)
+
+    def nearest_line(self, seconds: float) -> int | None:
+        """The log line written closest to ``seconds`` after the start; None where there is none within 5 s."""
+        timed = [*self._first, *self._last]
+        if not timed:
+            return None
+        when, number = min(timed, key=lambda line: abs(line[0] - seconds))
+        return number if abs(when - seconds) <= 5 else None
+
+    def _run(self) -> None:
+        splitters = {STDOUT: LineSplitter()}
+        for stream, data in self._attachment.frames():
+            for text in splitters.setdefault(stream, LineSplitter()).feed(data):
+                self._line(text, stream)
+        for stream, splitter in splitters.items():
+            for text in splitter.close():
+                self._line(text, stream)
+
+    def _line(self, text: str, stream: int) -> None:
+        number = self._log.line(text, "out" if stream == STDOUT else "err")
+        self.last_output = time.monotonic()
+        self.lines += 1
+        timed = (self.last_output - self.start, number)
+        if len(self._first) < MAX_TIMED_LINES:
+            self._first.append(timed)
+        else:
+            self._last.append(timed)
+        self._kept.append(text)
+        self._kept_bytes += len(text)
+        while self._kept_bytes > MAX_KEPT_BYTES:
+            self._kept_bytes -= len(self._kept.popleft())
+
+
+class Subject:
+    """One run of the image under test. Use ``start``, then ``tick`` often, then ``close``."""
+
+    def __init__(self, engine: Engine, holder: Holder, profile: Profile, log: Log, stop: Stop) -> None:
+        self.engine, self.holder, self.profile, self.log, self.stop = engine, holder, profile, log, stop
+        self.peak_memory = 0
+        self.most_processes = 0
+        self.disk_problem: ProblemError | None = None
+        self._cpu_seconds = 0.0
+        self._active_at = time.monotonic()
+        self._next_layer_check = 0.0
+        self._layer_bytes = 0
+
+    def create(
+        self, image: str, command: str, labels: Mapping[str, str], mounts: list[Mount], env: Mapping[str, str]
+    ) -> None:
+        self.container: Container = self.engine.create_container(
+            image,
+            command=[command],
+            labels={**labels, LABEL_ROLE: "subject"},
+            network_mode=self.holder.network_mode,
+            mounts=mounts,
+            environment=dict(env),
+            **self.profile.container_options(),
+        )
+        self.id = str(self.container.id)
+        self._attachment = Attachment(self.engine, self.id)
+        self.pump = OutputPump(self._attachment, self.log)
+
+    def start(self, command: str) -> None:
+        """Raises ProblemError TEST-NO-PROGRAM where the engine cannot execute ``command``."""
+        self.holder.call("restart_clock", self.stop)
+        self.started = self.pump.start = time.monotonic()
+        try:
+            self.container.start()
+        except APIError as error:
+            detail = str(error.explanation or error)
+            if error.status_code in (400, 404, 500) and ("exec" in detail or "starting container process" in detail):
+                raise ProblemError("TEST-NO-PROGRAM", evidence=(Evidence(detail),), command=command) from error
+            raise
+
+    @property
+    def seconds(self) -> float:
+        return round(time.monotonic() - self.started, 3)
+
+    def idle_seconds(self) -> float:
+        return time.monotonic() - max(self._active_at, self.pump.last_output)
+
+    def tick(self, seconds: float = TICK_SECONDS) -> Exit | None:
+        """Sleep a moment, read the meters, enforce the disk budget. The exit once the container has ended.
+
+        Raises StepStopped, ProblemError TEST-DISK (the container is killed first).
+        """
+        self.stop.sleep(seconds)
+        state = self.engine.api.inspect_container(self.id)["State"]
+        if not state["Running"]:
+            return self._ended(state)
+        self._sample()
+        self._check_disk()
+        return None
+
+    def _ended(self, state: Mapping[str, Any]) -> Exit:
+        self.pump.join(10)
+        self._check_disk()
+        out_of_memory = bool(state.get("OOMKilled")) or self.oom_events() > 0
+        return Exit(int(state["ExitCode"]), out_of_memory, self.seconds, str(state.get("Error", "")))
+
+    def oom_events(self) -> int:
+        """How often the kernel killed one of its processes for memory: also where the main process lived on."""
+        now = time.time()
+        since = now - (time.monotonic() - self.started) - 5
+        wanted = {"container": self.id, "event": "oom"}
+        return sum(1 for _ in self.engine.api.events(since=int(since), until=int(now) + 1, filters=wanted))
+
+    def _sample(self) -> None:
+        stats = self.engine.api.stats(self.id, stream=False, one_shot=True)
+        memory = stats.get("memory_stats", {})
+        # cgroup v1 keeps the high-water mark; v2 gives the moment's use, so its peak is that of the samples.
+        self.peak_memory = max(self.peak_memory, int(memory.get("max_usage", 0)), int(memory.get("usage", 0)))
+        self.most_processes = max(self.most_processes, int(stats.get("pids_stats", {}).get("current", 0)))
+        cpu_seconds = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage", 0) / 1e9
+        now = time.monotonic()
+        if cpu_seconds - self._cpu_seconds > IDLE_CPU_SHARE * max(now - self._active_at, 1.0):
+            self._cpu_seconds, self._active_at = cpu_seconds, now
+
+    def _check_disk(self) -> None:
+        profile = self.profile
+        volume = self.holder.call(
+            "measure", self.stop, path="/opt/ml", max_bytes=profile.disk_bytes, max_entries=profile.inodes
+        )
+        used = volume["bytes"] + self._layer()
+        reason = ""
+        if used > profile.disk_bytes:
+            reason = f"{used >> 20} MiB written, {profile.disk_bytes >> 20} MiB allowed"
+        elif volume["entries"] > profile.inodes or volume["too_deep"]:
+            reason = f"more than {profile.inodes} files and directories, or a path too deep to follow"
+        elif volume["free_bytes"] < DISK_RESERVE_BYTES and used > DISK_RESERVE_BYTES // 4:
+            reason = f"only {volume['free_bytes'] >> 20} MiB are left on the test host's disk"
+        if reason:
+            self.engine.kill_container(self.id)
+            raise ProblemError("TEST-DISK", reason=reason, evidence=self.last_lines(5))
+
+    def _layer(self) -> int:
+        """Bytes in the writable layer. The engine walks it to answer, so the dearer that is, the rarer it is asked."""
+        now = time.monotonic()
+        if now >= self._next_layer_check:
+            found = self.engine.api.containers(all=True, size=True, filters={"id": self.id})
+            self._layer_bytes = int(found[0].get("SizeRw") or 0) if found else 0
+            cost = time.monotonic() - now
+            self._next_layer_check = time.monotonic() + max(1.0, 10 * cost)
+        return self._layer_bytes
+
+    def last_lines(self, count: int = 12) -> tuple[Evidence, ...]:
+        """The container's last output as evidence, each line linked to the log."""
+        return tuple(Evidence(text, label="log", log_line=number) for number, text in self.log.tail(count))
+
+    def terminate(self, grace_seconds: float) -> tuple[float, Exit]:
+        """SIGTERM, the grace, SIGKILL. (seconds it took, its exit). Raises StepStopped."""
+        begun = time.monotonic()
+        self.engine.api.kill(self.id, signal="SIGTERM")
+        while time.monotonic() - begun < grace_seconds:
+            ended = self.tick()
+            if ended is not None:
+                return round(time.monotonic() - begun, 2), ended
+        self.engine.kill_container(self.id)
+        while (ended := self.tick()) is None:
+            pass
+        return round(time.monotonic() - begun, 2), ended
+
+    def close(self) -> None:
+        """Stop and remove it, whatever its state; the cancel's grace is five seconds."""
+        if not hasattr(self, "id"):
+            return
+        self.engine.stop_container(self.id, CANCEL_GRACE_SECONDS)
+        self.engine.remove_container(self.id)
+        self.pump.join(10)
+        self._attachment.close()

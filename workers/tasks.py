@@ -1,0 +1,49 @@
+"""The Celery tasks: thin. Their names are the only thing that the portal knows of workers."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from celery import shared_task
+from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from django.db import close_old_connections
+
+from listings.services import leases, planning
+from workers import execution, presence
+from workers.lifeline import die_with_parent
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="slipway.execute")
+def execute(attempt_id: str) -> None:
+    """Run one attempt, if it is still to be run."""
+    close_old_connections()
+    execution.run_attempt(UUID(attempt_id))
+
+
+@shared_task(name="slipway.tick")
+def tick() -> None:
+    """End what died, plan what is due, and hint at what waits."""
+    close_old_connections()
+    leases.lose_expired()
+    leases.time_out_parked()
+    for owner in planning.open_owners():
+        planning.plan(owner)
+    planning.dispatch()
+
+
+@worker_process_init.connect
+def _in_pool_child(**kwargs: object) -> None:
+    die_with_parent()
+
+
+@worker_ready.connect
+def _announce_worker(sender: object, **kwargs: object) -> None:
+    presence.start(sender)
+
+
+@worker_shutting_down.connect
+def _worker_leaves(**kwargs: object) -> None:
+    presence.leave()
