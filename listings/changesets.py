@@ -144,7 +144,7 @@ def problems(change_set: ChangeSet, spec: Mapping[str, Any]) -> tuple[FieldProbl
         *_text(document["Version"], "VersionTitle", "the version's number", 64),
         *_text(document["Version"], "ReleaseNotes", "listing.release_notes", 30_000),
         *_pattern(details, arn_field, "the registered resource", arn_form, f"arn:aws:sagemaker:…:{arn_kind}/…"),
-        *_pattern(details, "AccessRoleArn", "the team's access role", _ROLE, "arn:aws:iam::…:role/name, without a path"),
+        *_pattern(details, "AccessRoleArn", "the team's access role", _ROLE, "arn:aws:iam::…:role/name, no path"),
         *_text(details, "UsageInstructions", "listing.usage_instructions", 10_000),
         *_url(details, "SampleNotebookUrl", "listing.sample_notebook_url"),
         *_url(details, "RepositoryUrl", "listing.repository_url"),
@@ -196,8 +196,9 @@ def _properties(fields: Mapping[str, Any], side: str) -> Iterable[FieldProblem]:
     """``side`` is Input or Output; the Catalog allows 35 parameters on each."""
     part, spec_part = f"{side}Properties", f"listing.{side.lower()}"
     yield from _text(fields, "Description", f"{spec_part}.description", 10_000, label=f"{part}.Description")
-    limits = {"label": f"{part}.Limitations", "required": False}
-    yield from _text(fields, "Limitations", f"{spec_part}.limitations", 1_000, **limits)  # type: ignore[arg-type]
+    yield from _text(
+        fields, "Limitations", f"{spec_part}.limitations", 1_000, label=f"{part}.Limitations", required=False
+    )
     sample = fields.get(f"Sample{side}") or {}
     yield from _text(
         sample, "RealtimeInferenceText", f"{spec_part}.sample", 10_000, label=f"{part}.Sample{side}"

@@ -78,7 +78,8 @@ def faults(shape: Any, value: Any, path: str = "") -> Iterator[str]:
     expected = _PYTHON_TYPES.get(shape.type_name)
     if expected is None:
         return
-    if not isinstance(value, expected) or (bool not in expected and isinstance(value, bool)):
+    fits: bool = isinstance(value, expected) and (bool in expected or not isinstance(value, bool))
+    if not fits:
         yield f"Value at '{path}' must be a {shape.type_name}"
     elif shape.type_name == "structure":
         yield from _structure_faults(path, shape, value)

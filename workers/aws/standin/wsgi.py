@@ -92,7 +92,8 @@ class Standin:
         def start(status: str, headers: list[tuple[str, str]], _info: object = None) -> None:
             caught["status"], caught["headers"] = int(status.split()[0]), dict(headers)
 
-        chunks = list(self.moto.get_application(environ)(environ, start))
+        application: Any = self.moto.get_application(environ)
+        chunks = list(application(environ, start))
         if caught["status"] < 300 and request.operation in ("PutObject", "CompleteMultipartUpload", "PutBucket"):
             self._keep(request)
         return caught["status"], caught["headers"], chunks
