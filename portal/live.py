@@ -50,6 +50,7 @@ LIFE_SECONDS = 15 * 60.0
 #: A viewer that takes nothing for this long has gone away without saying so.
 SEND_SECONDS = 60.0
 MAX_VIEWERS = 1000
+NEVER = float("-inf")
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -144,13 +145,13 @@ class _Response:
 
     async def _follow(self) -> str:
         """Send until the stream ends; returns the event to end with."""
-        asked = 0.0
+        asked = NEVER
         quiet_since = time.monotonic()
         while not self._hub.stopping and time.monotonic() < self._ends_at:
             self._viewer.stirred.clear()
             await self._tell_status()
             if await self._send_waiting():
-                quiet_since, asked = time.monotonic(), 0.0
+                quiet_since, asked = time.monotonic(), NEVER
             quiet = time.monotonic() - quiet_since
             # Asked after each burst, then with every heartbeat: an announcement may have been lost with Redis.
             if self._live and quiet >= QUIET_SECONDS and time.monotonic() - asked > HEARTBEAT_SECONDS:
@@ -180,7 +181,7 @@ class _Response:
 
     async def _send_waiting(self) -> bool:
         if self._viewer.behind:
-            return await self._catch_up()
+            return await self._catch_up() if self._live else False
         return await self._send_entries(self._viewer.take())
 
     async def _catch_up(self) -> bool:
@@ -229,7 +230,8 @@ def _match(scope: Scope) -> str:
 
 
 def _query(scope: Scope, name: str) -> str:
-    return parse_qs(scope.get("query_string", b"").decode("latin-1")).get(name, [""])[-1]
+    query: bytes = scope.get("query_string", b"")
+    return parse_qs(query.decode("latin-1")).get(name, [""])[-1]
 
 
 def _refusal(scope: Scope) -> tuple[int, str, str] | None:

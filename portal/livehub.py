@@ -12,7 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import redis.asyncio as aredis
@@ -95,7 +95,7 @@ class Hub:
         self.connected = True
 
     @staticmethod
-    def _client(redis_url: str, connections: int) -> aredis.Redis:
+    def _client(redis_url: str, connections: int) -> Any:
         pool = aredis.BlockingConnectionPool.from_url(
             redis_url,
             max_connections=connections,
