@@ -1,0 +1,28 @@
+PYTHON ?= python3
+SETUP = $(PYTHON) -m bootstrap
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test lint lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Set up, start, publish two sample listings, stay up until Ctrl-C (ONCE=1: stop and exit 0 or 1)
+	@$(SETUP) demo $(if $(filter-out 0,$(ONCE)),--once)
+
+up: ## Set up and start everything
+	@$(SETUP) up
+
+down: ## Stop everything that was started here
+	@$(SETUP) down
+
+test: ## Set up and run the whole test suite (SUITES="sqlite engine": only these)
+	@$(SETUP) test $(SUITES)
+
+lint: ## Check style, types, import rules, migrations and production settings
+	@$(SETUP) lint
+
+lock: ## Bring the requirements*.txt to their .in files (UPGRADE=1: to newer versions)
+	@$(SETUP) lock $(if $(UPGRADE),--upgrade)
+
+clean: ## Stop everything and remove all that set-up made
+	@$(SETUP) clean

@@ -1,0 +1,174 @@
+"""The verbs of `python3 -m bootstrap`. The Makefile calls them; `make help` lists the common ones."""
+
+import argparse
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from bootstrap import apt, assets, engine, linting, postgres, processes, product, settings, setup, testing, venv
+from bootstrap.errors import SetupError
+from bootstrap.home import DEMO, PYTHON, TEST, Home
+from bootstrap.report import say
+from bootstrap.run import show
+
+INTERRUPTED = 130
+
+
+def _set_up(home: Home, tests: bool = False) -> dict[str, str]:
+    """Set up and start the backing services; returns the environment of the product's processes."""
+    with setup.exclusive():
+        backing = setup.SetUp(home, tests).run()
+        database = postgres.ensure(home) if tests else ""
+        env = settings.build(home, backing, product.portal_port(home), database)
+        settings.save(home, env)
+    return env
+
+
+def _start_demo() -> dict[str, str]:
+    env = _set_up(DEMO)
+    setup.migrate(env)
+    product.start(DEMO, env, product.portal_port(DEMO))
+    return env
+
+
+def up(arguments: argparse.Namespace) -> int:
+    """Set up and start everything, then return."""
+    env = _start_demo()
+    say(f"Slipway runs at {env['SLIPWAY_PUBLIC_URL']} (logs: {DEMO.var / 'log'}; stop: make down)")
+    return 0
+
+
+def down(arguments: argparse.Namespace) -> int:
+    """Stop everything that was started here, the tests' services and an engine of our own included."""
+    stopped = product.stop(TEST) + product.stop(DEMO)
+    say(f"Stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
+    return 0
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Start everything, take two sample listings to published, and stay up until Ctrl-C."""
+    before = product.running(DEMO)
+    try:
+        env = _start_demo()
+        code = show([PYTHON, "manage.py", "demo", *(["--once"] if arguments.once else [])], env=env)
+        if not arguments.once and code == 0:
+            _stay()
+        return code
+    except KeyboardInterrupt:
+        return 0 if not arguments.once else INTERRUPTED
+    finally:
+        stopped = product.stop(DEMO, keep=before)
+        say(f"Stopped: {', '.join(stopped)}" if stopped else "Left everything as it was.")
+
+
+def _stay() -> None:
+    """Wait for Ctrl-C, and say at once if a process of ours ends before."""
+    say("Running. Ctrl-C stops everything that this command started.")
+    ours = product.running(DEMO)
+    while True:
+        time.sleep(1)
+        for name in sorted(ours - product.running(DEMO)):
+            ours.discard(name)
+            say(f"{name} ended. Its log ({processes.log_path(DEMO, name)}) ends:\n{processes.tail(DEMO, name)}")
+
+
+def test(arguments: argparse.Namespace) -> int:
+    """Set up with Chromium and PostgreSQL, then run the whole test suite."""
+    before = product.running(TEST)
+    try:
+        env = _set_up(TEST, tests=True)
+        return testing.run(TEST, env, arguments.suites)
+    finally:
+        product.stop(TEST, keep=before)
+
+
+def test_up(arguments: argparse.Namespace) -> int:
+    """Set up and start what the tests need, and leave it running for single tests."""
+    _set_up(TEST, tests=True)
+    say("Run single tests with: python3 -m bootstrap exec --test var/venv/bin/pytest tests/unit")
+    return 0
+
+
+def lint(arguments: argparse.Namespace) -> int:
+    """Check style, types, import rules, migrations and production settings."""
+    with setup.exclusive():
+        packages = venv.needs_packages()
+        if packages:
+            apt.install(packages, "the checks")
+        venv.ensure()
+    return linting.run()
+
+
+def lock(arguments: argparse.Namespace) -> int:
+    """Bring the three requirements*.txt to their .in files."""
+    venv.compile_locks(arguments.upgrade)
+    return 0
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run a command in the environment of the running demo, or of the tests."""
+    home = TEST if arguments.test else DEMO
+    env = settings.load(home)
+    if not env:
+        verb = "test-up" if arguments.test else "up"
+        raise SetupError(f"There is no {settings.env_path(home)} yet: run python3 -m bootstrap {verb} first.")
+    return show(arguments.command, env=env)
+
+
+def clean(arguments: argparse.Namespace) -> int:
+    """Stop everything and remove all that set-up made: var/, and the copied front-end files."""
+    down(arguments)
+    engine.unmount_below(DEMO.var)
+    shutil.rmtree(assets.VENDOR, ignore_errors=True)
+    shutil.rmtree(DEMO.var, ignore_errors=True)
+    return 0
+
+
+VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "up": up,
+    "down": down,
+    "demo": demo,
+    "test": test,
+    "test-up": test_up,
+    "lint": lint,
+    "lock": lock,
+    "exec": execute,
+    "clean": clean,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m bootstrap", description="Set up and run Slipway on this machine.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    made = {name: verbs.add_parser(name, help=verb.__doc__, description=verb.__doc__) for name, verb in VERBS.items()}
+    made["demo"].add_argument("--once", action="store_true", help="stop everything afterwards, and exit 0 or 1")
+    made["lock"].add_argument("--upgrade", action="store_true", help="to the newest versions that the .in files allow")
+    names = [suite.name for suite in testing.PLAN]
+    made["test"].add_argument("suites", nargs="*", metavar="SUITE", help=f"only some of: {', '.join(names)}")
+    made["exec"].add_argument("--test", action="store_true", help="the environment of the tests")
+    made["exec"].add_argument("command", nargs=argparse.REMAINDER)
+    return parser
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one verb and return its exit code."""
+    arguments = _parser().parse_args(words)
+    # `kill` and a closed terminal must stop what was started, just as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    setup.require_tidy_environment()
+    try:
+        venv.require_python()
+        return VERBS[arguments.verb](arguments)
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return INTERRUPTED

@@ -1,0 +1,48 @@
+"""`make lint`: style, types, import rules, migrations, and Django's own check of production settings."""
+
+import secrets
+
+from bootstrap.home import PYTHON, SHARED
+from bootstrap.report import say, step
+from bootstrap.run import show
+
+TOOLS = PYTHON.parent
+
+
+def _production() -> dict[str, str]:
+    """Settings that production requires, with values that lead nowhere."""
+    secret = secrets.token_urlsafe(48)
+    return {
+        "SLIPWAY_ENV": "production",
+        "SLIPWAY_SECRET_KEY": secret,
+        "SLIPWAY_ALLOWED_HOSTS": "slipway.example.com",
+        "SLIPWAY_PUBLIC_URL": "https://slipway.example.com",
+        "SLIPWAY_STAGING_PASSWORD": secret,
+        "SLIPWAY_MAIL_URL": "smtp://localhost:25",
+        "DATABASE_URL": "postgresql://slipway@localhost/slipway",
+        "REDIS_URL": "redis://localhost:6379/0",
+    }
+
+
+def run() -> int:
+    """Run every check, so that one run shows all that is wrong. Returns 0 if nothing is."""
+    data = {"SLIPWAY_DATA_DIR": str(SHARED.directory("lint"))}
+    # No database URL of the caller's: whether migrations are complete is known without a server.
+    local = {**data, "SLIPWAY_ENV": "development", "DATABASE_URL": ""}
+    manage = [PYTHON, "manage.py"]
+    deploy = [*manage, "check", "--deploy", "--fail-level", "WARNING"]
+    checks = (
+        ("ruff check", [TOOLS / "ruff", "check", "."], local),
+        ("ruff format", [TOOLS / "ruff", "format", "--check", "."], local),
+        ("import rules", [TOOLS / "lint-imports"], local),
+        ("migrations", [*manage, "makemigrations", "--check", "--dry-run"], local),
+        ("production settings", deploy, {**data, **_production()}),
+        ("mypy", [TOOLS / "mypy"], local),
+    )
+    failed = []
+    for name, command, env in checks:
+        with step(name):
+            if show(command, env=env):
+                failed.append(name)
+    say(f"Lint failed: {', '.join(failed)}" if failed else "Lint passed.")
+    return 1 if failed else 0

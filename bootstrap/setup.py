@@ -1,0 +1,106 @@
+"""The whole set-up: what is missing is listed first, then everything independent runs side by side."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from bootstrap import apt, assets, base_image, chromium, engine, postgres, redis, registry, standin, venv
+from bootstrap.home import PYTHON, SHARED, Home
+from bootstrap.report import say, step
+from bootstrap.run import run
+from bootstrap.settings import Backing
+
+# A command that the product runs, and the distribution package that brings it.
+COMMANDS = {"skopeo": "skopeo", "git": "git"}
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """One set-up at a time below one var/."""
+    with SHARED.path("setup.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("Another set-up is running here; waiting for it ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def missing_packages(address: str, tests: bool) -> list[str]:
+    """The distribution packages to install, each once. Raises SetupError where something cannot be installed."""
+    wanted = venv.needs_packages() + engine.needs_packages(address) + registry.needs_packages(address)
+    wanted += [package for command, package in COMMANDS.items() if not shutil.which(command)]
+    if apt.can_install() and not venv.CA_BUNDLE.exists():
+        wanted.append("ca-certificates")
+    if tests:
+        wanted += chromium.needs_packages() + postgres.needs_packages()
+    return list(dict.fromkeys(wanted))
+
+
+class SetUp:
+    """One pass of the set-up for one home."""
+
+    def __init__(self, home: Home, tests: bool) -> None:
+        self._home = home
+        self._address = engine.find()
+        self._packages = missing_packages(self._address, tests)
+        self._reason = "the tests" if tests else "Slipway"
+        self._pool = ThreadPoolExecutor(max_workers=6)
+
+    def run(self) -> Backing:
+        """Install and start all that the product's own processes need. Raises SetupError."""
+        with self._pool as pool:
+            self._installed = pool.submit(self._install)
+            self._python = pool.submit(self._make_python)
+            front = pool.submit(self._make_assets)
+            self._engine = pool.submit(self._start_engine)
+            images = pool.submit(lambda: base_image.ensure(self._engine.result()))
+            backing = pool.submit(self._start_services)
+            errors = [error for future in (front, images, backing) if (error := future.exception())]
+            if errors:
+                raise errors[0]
+            return backing.result()
+
+    def _install(self) -> None:
+        if self._packages:
+            apt.install(self._packages, self._reason)
+
+    def _make_python(self) -> None:
+        if "python3-venv" in self._packages:
+            self._installed.result()
+        venv.ensure()
+
+    def _make_assets(self) -> None:
+        if not shutil.which("npm"):
+            self._python.result()
+        assets.ensure()
+
+    def _start_engine(self) -> str:
+        self._installed.result()
+        return self._address or engine.start()
+
+    def _start_services(self) -> Backing:
+        self._installed.result()
+        self._python.result()
+        with step("Redis"):
+            broker = redis.ensure(self._home)
+        with step("Staging registry"):
+            staging = registry.ensure(self._home, self._engine.result())
+        with step("AWS stand-in"):
+            endpoint = standin.ensure(self._home, staging)
+        return Backing(self._engine.result(), broker, staging, endpoint)
+
+
+def migrate(env: dict[str, str]) -> None:
+    """Bring the database to today's tables."""
+    with step("Database"):
+        run([PYTHON, "manage.py", "migrate", "--no-input", "--verbosity", "0"], "Migrating the database", env=env)
+
+
+def require_tidy_environment() -> None:
+    """Nothing of the caller's Python environment may leak into ours."""
+    for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
+        os.environ.pop(name, None)
