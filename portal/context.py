@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -22,7 +21,7 @@ SESSION_TEAM = "team"
 
 @dataclass(frozen=True, slots=True)
 class NavItem:
-    """``key`` is a page's ``{% block section %}`` text; ``go`` the second key of its ``g`` shortcut."""
+    """``go`` is the second key of its ``g`` shortcut; ``split`` draws a line before it."""
 
     key: str
     label: str
@@ -75,7 +74,7 @@ def navigation(request: HttpRequest, team: Team | None) -> list[NavItem]:
             Release.objects.filter(state=ReleaseState.IN_REVIEW).count()
             + Waiver.objects.filter(granted_at=None, refused_at=None, revoked_at=None).count()
         )
-        items += _item("review", "Review", "review_queue", count=waiting, split=True, go="q")
+        items += _item("review", "Review", "review", count=waiting, split=True, go="q")
         items += _item("policies", "Policies", "policies", go="p")
         items += _item("audit", "Audit", "audit", go="a")
     return items
@@ -89,14 +88,18 @@ class Shell:
         self.theme = chosen_theme(request)
         self.is_demo = settings.SLIPWAY.is_demo
         self.teams: Any = SimpleLazyObject(lambda: list(visible_teams(request.user).order_by("name")[:50]))
-        self.team: Any = SimpleLazyObject(partial(self._team))
+        self.team: Any = SimpleLazyObject(lambda: current_team(request, self.teams))
         self.nav: Any = SimpleLazyObject(lambda: navigation(request, self.team or None))
         self.unread: Any = SimpleLazyObject(
             lambda: Notice.objects.filter(user=request.user, read_at=None).count()
         )
 
-    def _team(self) -> Team | None:
-        return current_team(self._request, self.teams)
+    @property
+    def section(self) -> str:
+        """Key of the navigation item whose address is the longest beginning of this page's."""
+        path = self._request.path
+        under = [item for item in self.nav if path.startswith(item.url) and (item.url != "/" or path == "/")]
+        return max(under, key=lambda item: len(item.url)).key if under else ""
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

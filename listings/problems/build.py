@@ -59,6 +59,21 @@ _DOCKERFILE = (
         _CLASSIC,
     ),
     _seller(
+        "BUILD-FROM-PRIVATE",
+        "Line {line} starts from a private address",
+        "{name} on line {line} names a registry at an address of the worker's own network.",
+        "Start from an image in a public registry, or ask the operator to list that network in "
+        "SLIPWAY_BUILD_ALLOW_NETWORKS.",
+        _CLASSIC,
+    ),
+    _seller(
+        "BUILD-ADD-URL",
+        "Line {line} lets the engine fetch a URL",
+        "ADD {what} would be fetched by the engine itself, outside of the network that builds are kept in.",
+        "Fetch the file in a RUN step, or put it into the source.",
+        _CLASSIC,
+    ),
+    _seller(
         "BUILD-FROM-ID",
         "Line {line} names an image by its ID",
         "{name} on line {line} is read as the ID of an image that happens to lie in the engine, not as a name.",

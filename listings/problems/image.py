@@ -54,7 +54,8 @@ _CHECKS = (
         "and no executable file called train on its PATH ({search}).",
         "Copy the training program to /usr/local/bin/train and give it the executable bit, or set an exec-form "
         "ENTRYPOINT "
-        "that understands the argument: COPY --chmod=755 train /usr/local/bin/train",
+        "that understands the argument: COPY train /usr/local/bin/train and then "
+        "RUN chmod +x /usr/local/bin/train",
         source=_TRAINING, holds="“train” starts a program of the image.",
     ),
     _seller(
@@ -63,7 +64,8 @@ _CHECKS = (
         "takes it, "
         "and no executable file called serve on its PATH ({search}).",
         "Copy the server's start program to /usr/local/bin/serve and give it the executable bit, or set an exec-form "
-        "ENTRYPOINT that understands the argument: COPY --chmod=755 serve /usr/local/bin/serve",
+        "ENTRYPOINT that understands the argument: COPY serve /usr/local/bin/serve and then "
+        "RUN chmod +x /usr/local/bin/serve",
         source=_INFERENCE, holds="“serve” starts a program of the image.",
     ),
     _seller(

@@ -1,0 +1,84 @@
+"""The domain's addresses. Every view declares its permission with ``access.guarded``."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from listings.views import (
+    audit, home, listings, logs, notices, policies, releases, review, runs, teams, uploads, versions, waivers,
+)  # fmt: skip
+
+_run = [
+    path("", versions.run, name="run"),
+    path("cancel/", runs.cancel, name="run_cancel"),
+    path("steps/<str:step>/retry/", runs.retry, name="step_retry"),
+]
+
+_version = [
+    path("", versions.version, name="version"),
+    path("edit/", versions.edit, name="version_edit"),
+    path("submit/", versions.submit, name="version_submit"),
+    path("delete/", versions.delete, name="version_delete"),
+    path("run/", runs.again, name="run_again"),
+    path("release/", releases.request_release, name="release_request"),
+    path("waivers/ask/", waivers.ask, name="waiver_ask"),
+    path("runs/<int:run>/", include(_run)),
+]
+
+_listing = [
+    path("", listings.listing, name="listing"),
+    path("edit/", listings.edit, name="listing_edit"),
+    path("archive/", listings.archive, name="listing_archive"),
+    path("restore/", listings.restore, name="listing_restore"),
+    path("versions/new/", versions.new, name="version_new"),
+    path("versions/<str:number>/", include(_version)),
+]
+
+_team = [
+    path("", home.team_home, name="team_home"),
+    path("listings/", listings.index, name="listings"),
+    path("listings/new/", listings.new, name="listing_new"),
+    path("listings/<slug:listing>/", include(_listing)),
+    path("uploads/", uploads.upload, name="upload"),
+    path("releases/", releases.index, name="releases"),
+    path("releases/<uuid:release>/", releases.release, name="release"),
+    path("releases/<uuid:release>/comment/", releases.comment, name="release_comment"),
+    path("releases/<uuid:release>/resubmit/", releases.resubmit, name="release_resubmit"),
+    path("releases/<uuid:release>/withdraw/", releases.withdraw, name="release_withdraw"),
+    path("waivers/", waivers.index, name="waivers"),
+    path("attempts/<uuid:attempt>/log.txt", logs.raw, name="attempt_log"),
+    path("attempts/<uuid:attempt>/lines.json", logs.lines, name="attempt_lines"),
+    path("live/<uuid:owner>/ticket.json", logs.ticket, name="live_ticket"),
+    path("members/", teams.team, name="team"),
+    path("members/add/", teams.add, name="member_add"),
+    path("members/<uuid:member>/role/", teams.change_role, name="member_role"),
+    path("members/<uuid:member>/remove/", teams.remove, name="member_remove"),
+    path("aws/", teams.aws, name="team_aws"),
+]
+
+_review = [
+    path("", review.index, name="review"),
+    path("releases/<uuid:release>/approve/", review.approve, name="review_approve"),
+    path("releases/<uuid:release>/changes/", review.ask_for_changes, name="review_changes"),
+    path("releases/<uuid:release>/resume/", review.resume, name="review_resume"),
+    path("releases/<uuid:release>/publish/", review.publish, name="review_publish"),
+    path("waivers/<uuid:waiver>/grant/", review.grant_waiver, name="waiver_grant"),
+    path("waivers/<uuid:waiver>/refuse/", review.refuse_waiver, name="waiver_refuse"),
+    path("waivers/<uuid:waiver>/revoke/", review.revoke_waiver, name="waiver_revoke"),
+]
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("search/", home.search, name="search"),
+    path("teams/new/", teams.new, name="team_new"),
+    path("t/<slug:team>/", include(_team)),
+    path("review/", include(_review)),
+    path("policies/", policies.policies, name="policies"),
+    path("audit/", audit.audit, name="audit"),
+    path("notices/", notices.index, name="notices"),
+    path("notices/read/", notices.read_all, name="notices_read"),
+    path("notices/<uuid:notice>/", notices.follow, name="notice"),
+    path("palette.json", home.palette, name="palette"),
+    path("starters/<str:kind>/<path:name>", listings.starter, name="starter"),
+    path("schema/slipway.json", versions.schema, name="spec_schema"),
+]

@@ -1,0 +1,67 @@
+"""What every request passes through."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from listings.problems import Owner, ProblemError, get
+from listings.templatetags.slipway import problem_text
+
+_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
+Handler = Callable[[HttpRequest], HttpResponse]
+
+
+class RequestId:
+    """Gives each request an id, in its log lines and its answer; one that a proxy set is kept."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-ID", "")
+        request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
+        request.META["slipway.request_id"] = request_id
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = self.get_response(request)
+        response["X-Request-ID"] = request_id
+        return response
+
+
+class Problems:
+    """Shows a ProblemError that no view has turned into a form's error as a page with its remedy."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, ProblemError):
+            return None
+        report = exception.report
+        back = request.headers.get("Referer", "/")
+        if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
+            back = "/"
+        context = {"report": report, "text": problem_text(report.code, report.params), "back": back}
+        status = 409 if get(report.code).owner is Owner.SELLER else 503
+        return render(request, "problem.html", context, status=status)
+
+
+class PermissionsPolicy:
+    """The pages use none of the browser's devices."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+        return response
