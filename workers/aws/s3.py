@@ -44,7 +44,11 @@ def put_by_digest(
     ``body`` is read from its start; ``sha256`` (hex) and ``size`` (bytes) are what it must hold.
     Raises ProblemError AWS-BUCKET-MISSING and what AWS answers.
     """
-    key = key_for(prefix, sha256, name)
+    return put(clients, bucket, key_for(prefix, sha256, name), body, sha256=sha256, size=size)
+
+
+def put(clients: Clients, bucket: str, key: str, body: IO[bytes], *, sha256: str, size: int) -> str:
+    """Like ``put_by_digest``, under a key whose caller made it unique to the content (a set's digest, say)."""
     if exists(clients, bucket, key, size):
         return uri(bucket, key)
     body.seek(0)

@@ -21,7 +21,7 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class FileEntry:
     """``path`` from the image's root, without a leading slash. ``size`` in bytes. ``head`` tells what an executable
-    file is: ``elf:<machine number>``, its ``#!`` line (a carriage return kept), ``bom``, or empty."""
+    file is: ``elf:<machine number>``, its ``#!`` line (a carriage return kept), ``bom``, ``sparse`` or empty."""
 
     path: str
     kind: Kind

@@ -139,7 +139,9 @@ class _Found:
     def _look_into(self, member: tarfile.TarInfo, path: str, mode: int, archive: tarfile.TarFile) -> str:
         self._contents.pop(path, None)
         keep = path in self._wanted and member.size <= self._limits.wanted
-        if not (keep or mode & 0o111) or not member.size or member.issparse():
+        if member.issparse():
+            return "sparse"
+        if not (keep or mode & 0o111) or not member.size:
             return ""
         file = archive.extractfile(member)
         if file is None:

@@ -68,11 +68,13 @@ class Image:
 
 def read_image(
     client: RegistryClient, repository: str, digest: str, *, cache: Path | None = None,
-    check: Callable[[], None] = lambda: None, limits: Limits = DEFAULT_LIMITS,
+    check: Callable[[], None] = lambda: None, say: Callable[[str], object] = lambda _: None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Image:
     """Read manifest, configuration and every layer, each verified against its digest.
 
-    ``cache`` is a directory for layer facts by digest. ``check`` is called often and may raise to stop.
+    ``cache`` is a directory for layer facts by digest. ``check`` is called often and may raise to stop;
+    ``say`` is told of each layer that is fetched.
     Raises ProblemError.
     """
     try:
@@ -88,7 +90,8 @@ def read_image(
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ProblemError("IMAGE-CONFIG", evidence=(Evidence(f"{type(error).__name__}: {error}"),)) from error
     _bounded(digests, diff_ids, limits)
-    found = _read_layers(client, repository, digests, cache, check, limits)
+    source = _Source(client, repository, cache, check, say, limits)
+    found = _read_layers(source, digests)
     for layer, diff_id in zip(found, diff_ids, strict=True):
         if layer.diff_id != diff_id:
             raise ProblemError("IMAGE-LAYER-DIFF", layer=layer.digest, expected=diff_id, found=layer.diff_id)
@@ -112,35 +115,43 @@ def _bounded(digests: list[str], diff_ids: list[str], limits: Limits) -> None:
         raise ProblemError("IMAGE-LAYER-LIMIT", layer="all layers", detail=f"more than {limits.layers} layers")
 
 
-def _read_layers(
-    client: RegistryClient, repository: str, digests: list[str], cache: Path | None,
-    check: Callable[[], None], limits: Limits,
-) -> list[LayerFacts]:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    client: RegistryClient
+    repository: str
+    cache: Path | None
+    check: Callable[[], None]
+    say: Callable[[str], object]
+    limits: Limits
+
+
+def _read_layers(source: _Source, digests: list[str]) -> list[LayerFacts]:
     known: dict[str, LayerFacts] = {}
     entries = size = 0
-    for digest in digests:
-        check()
+    for number, digest in enumerate(digests, 1):
+        source.check()
         if digest not in known:
-            known[digest] = _layer_facts(client, repository, digest, cache, check, limits)
+            known[digest] = _layer_facts(source, digest, f"{number} of {len(digests)}")
         entries += len(known[digest].entries)
         size += known[digest].bytes
-        if entries > limits.entries:
-            raise ProblemError("IMAGE-LAYER-LIMIT", layer=digest, detail=f"more than {limits.entries} entries in all")
-        if size > limits.bytes:
-            raise ProblemError("IMAGE-LAYER-LIMIT", layer=digest, detail=f"more than {limits.bytes} bytes in all")
+        if entries > source.limits.entries:
+            detail = f"more than {source.limits.entries} entries in all"
+            raise ProblemError("IMAGE-LAYER-LIMIT", layer=digest, detail=detail)
+        if size > source.limits.bytes:
+            detail = f"more than {source.limits.bytes} bytes in all"
+            raise ProblemError("IMAGE-LAYER-LIMIT", layer=digest, detail=detail)
     return [known[digest] for digest in digests]
 
 
-def _layer_facts(
-    client: RegistryClient, repository: str, digest: str, cache: Path | None,
-    check: Callable[[], None], limits: Limits,
-) -> LayerFacts:
-    kept = cache / f"{facts.FORMAT}-{digest.removeprefix('sha256:')}.json.gz" if cache else None
+def _layer_facts(source: _Source, digest: str, which: str) -> LayerFacts:
+    name = f"{facts.FORMAT}-{digest.removeprefix('sha256:')}.json.gz"
+    kept = source.cache / name if source.cache else None
     if kept is not None and (found := _from_cache(kept, digest)) is not None:
         return found
+    source.say(f"Reading layer {which}: {digest}")
     try:
-        with client.blob(repository, digest) as blob:
-            found = read_layer(blob, digest, limits, check=check)
+        with source.client.blob(source.repository, digest) as blob:
+            found = read_layer(blob, digest, source.limits, check=source.check)
     except RegistryError as error:
         raise _registry_problem(error) from error
     except urllib3.exceptions.HTTPError as error:

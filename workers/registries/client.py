@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Self, cast
 from urllib.parse import urljoin
 
 import requests
+import urllib3
 
 from workers.registries.names import Registry
 
@@ -93,7 +94,7 @@ class RegistryClient:
             "GET", repository, f"manifests/{reference}", headers={"Accept": ", ".join(MANIFEST_TYPES)}, stream=True
         )
         with answer:
-            body = answer.raw.read(MANIFEST_LIMIT + 1, decode_content=True)
+            body = _read(cast(BinaryIO, answer.raw), MANIFEST_LIMIT + 1)
         if len(body) > MANIFEST_LIMIT:
             raise RegistryError(200, f"the manifest of {repository} is larger than {MANIFEST_LIMIT} bytes")
         found = Manifest(body, answer.headers.get("Content-Type", "").partition(";")[0].strip())
@@ -133,7 +134,7 @@ class RegistryClient:
     def small_blob(self, repository: str, digest: str, limit: int) -> bytes:
         """A blob of at most ``limit`` bytes, its digest checked. Raises RegistryError."""
         with self.blob(repository, digest) as source:
-            content = source.read(limit + 1)
+            content = _read(source, limit + 1)
         if len(content) > limit:
             raise RegistryError(200, f"blob {digest} is larger than {limit} bytes")
         if digest_of(content) != digest:
@@ -256,6 +257,13 @@ def _refusal(answer: requests.Response, method: str, name: str) -> RegistryError
     finally:
         answer.close()
     return RegistryError(answer.status_code, f"{method} {name}: {answer.status_code} {code} {message}".strip(), code)
+
+
+def _read(source: BinaryIO, size: int) -> bytes:
+    try:
+        return source.read(size)
+    except urllib3.exceptions.HTTPError as error:
+        raise RegistryError(0, f"the answer broke off: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
