@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from listings.reports import CheckOutcome, CheckReport
+from listings.spec import VersionSpec
 
 ChangeSet = list[dict[str, Any]]
 
@@ -31,6 +32,20 @@ _SUPPORTED = {
     "BatchTransform": ("inference", "SupportedTransformInstanceTypes"),
     "RealtimeInference": ("inference", "SupportedRealtimeInferenceInstanceTypes"),
 }
+
+
+class TeamFields(Protocol):
+    @property
+    def access_role_arn(self) -> str: ...
+
+
+class ListingFields(Protocol):
+    """What the change set takes from a listing besides the version's spec."""
+
+    @property
+    def product_id(self) -> str: ...
+    @property
+    def team(self) -> TeamFields: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +168,17 @@ def problems(change_set: ChangeSet, spec: Mapping[str, Any]) -> tuple[FieldProbl
         *_recommendations(details.get("RecommendedInstanceTypes") or {}, spec),
     ]
     return tuple(found)
+
+
+def missing_fields(spec: VersionSpec, listing: ListingFields) -> tuple[str, ...]:
+    """What would keep a version from being published, known before it is registered: the places to fill in."""
+    data = spec.as_json()
+    kind = _OPTIONS[str(spec.kind)][2]
+    change_set = build(
+        data, arn=f"arn:aws:sagemaker:us-east-1:000000000000:{kind}/not-registered-yet", version="0.0.0",
+        product_id=listing.product_id, access_role_arn=listing.team.access_role_arn,
+    )
+    return tuple(dict.fromkeys(problem.spec_field for problem in problems(change_set, data)))
 
 
 def _missing(field: str, spec_field: str) -> FieldProblem:

@@ -72,10 +72,11 @@ PROBLEMS: tuple[Problem, ...] = (
     ),
     Problem(
         "CHANGESET-INVALID", Owner.SELLER, "The Marketplace found faults in the change set",
-        "Checking the change set {change_set_id} without applying it ended in Failed: {reason}",
+        "The Marketplace was asked to check the change set without applying it, and refused it: {reason}",
         "The evidence lists each fault with the Marketplace's own code. "
         "Correct the listing's fields and submit a new version.",
         NextAction.FIX_AND_REBUILD, _CATALOG,
+        holds="The Marketplace checked the change set without applying it and found no fault.",
     ),
     Problem(
         "PUBLISH-REFUSED", Owner.SELLER, "The Marketplace refused to publish",
@@ -103,11 +104,10 @@ PROBLEMS: tuple[Problem, ...] = (
         NextAction.CALL_OPERATOR, "Slipway's architecture: publish",
     ),
     Problem(
-        "CHANGESET-VALIDATED", Owner.SELLER, "Change set not validated",
-        "The Marketplace was asked to check the change set without applying it: {outcome}",
+        "CHANGESET-NOT-CHECKED", Owner.AWS, "The change set was not checked beforehand",
+        "The Marketplace would not check the change set without applying it: {reason}",
         "Nothing needs to be changed: the Marketplace checks the change set when Publish is pressed.",
-        NextAction.FIX_INPUT, _CATALOG,
-        holds="The Marketplace checked the change set without applying it and found no fault.",
+        NextAction.RETRY_STEP, _CATALOG,
     ),
     Problem(
         "REGISTER-IMAGE-SCAN", Owner.SELLER, "AWS's image scan",

@@ -24,6 +24,12 @@ def _time(stamp: float) -> str:
     return datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _source(arn: str) -> dict[str, str]:
+    algorithm = ":algorithm/" in arn
+    kind, field = ("SageMakerAlgorithm", "AlgorithmArn") if algorithm else ("SageMakerModelPackage", "ModelPackageArn")
+    return {"Type": kind, field: arn}
+
+
 class Catalog:
     operations = frozenset({"StartChangeSet", "DescribeChangeSet", "ListChangeSets", "DescribeEntity"})
 
@@ -183,7 +189,7 @@ class Catalog:
             "Description": {"ProductTitle": identifier, "Visibility": "Limited"},
             "Versions": [
                 {"Id": version["Id"], "VersionTitle": version["VersionTitle"], "ReleaseNotes": version["ReleaseNotes"],
-                 "Sources": [{"Type": "SageMaker", "Arn": version["Arn"]}]}
+                 "Sources": [_source(version["Arn"])]}
                 for version in product["versions"]
             ],
         }
