@@ -228,6 +228,8 @@ def field(bound: BoundField, optional: str = "auto") -> dict[str, Any]:
     if bound.help_text:
         described.append(f"{bound.id_for_label}-hint")
     attrs: dict[str, Any] = {"class": f"{widget.attrs.get('class', css)}{' is-invalid' if bound.errors else ''}"}
+    if str(bound.label).lower() in str(widget.attrs.get("placeholder", "")).lower():
+        attrs["placeholder"] = ""  # it would only repeat the label
     if isinstance(widget, Textarea):
         attrs.setdefault("rows", widget.attrs.get("rows", 4))
     if described:

@@ -46,7 +46,7 @@ const start = () => {
     try {
       const answer = await fetch(address, { signal: asked.signal, headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(String(answer.status));
-      const items = (await answer.json()).items;
+      const items = (await answer.json()).hits;
       list.replaceChildren(...items.map(option));
       empty.hidden = items.length > 0;
       empty.textContent = "Nothing by that name. Listings, versions such as 1.4.0, and actions can be found here.";

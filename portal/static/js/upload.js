@@ -10,9 +10,10 @@ const bytes = (count) => {
 
 const problem = (request) => {
   try {
-    return JSON.parse(request.responseText).error || `The server answered ${request.status}.`;
-  } catch {
-    return `The server answered ${request.status}.`;
+    const { title, cause, remedy, code } = JSON.parse(request.responseText);
+    return `${title}. ${cause} ${remedy} (${code})`;
+  } catch { // a proxy's page instead of ours
+    return request.status === 413 ? "The server does not take a file of this size." : `The server answered ${request.status}.`;
   }
 };
 
