@@ -49,14 +49,20 @@ def refresh() -> None:
         run(["apt-get", "-q", "update"], "apt-get update", env=QUIET)
 
 
-def install(packages: Sequence[str], reason: str) -> None:
-    """Install packages without their recommendations. Raises SetupError where that is not possible."""
+def announce(packages: Sequence[str], reason: str) -> None:
+    """Say what is about to be installed, and why. Raises SetupError where that is not possible."""
     if not can_install():
         raise SetupError(
             f"{reason} needs {', '.join(packages)}. Only root on Debian or Ubuntu can have it installed from here: "
             f"install it yourself, or run this once as root."
         )
     say(f"Installing distribution packages for {reason}: {' '.join(packages)}")
+
+
+def install(packages: Sequence[str]) -> None:
+    """Install announced packages without their recommendations."""
+    if not packages:
+        return
     if not all(has_candidate(package) for package in packages):
         refresh()
     try:

@@ -35,7 +35,12 @@ def _start_demo() -> dict[str, str]:
 
 def up(arguments: argparse.Namespace) -> int:
     """Set up and start everything, then return."""
-    env = _start_demo()
+    before = product.running(DEMO)
+    try:
+        env = _start_demo()
+    except BaseException:
+        product.stop(DEMO, keep=before)
+        raise
     say(f"Slipway runs at {env['SLIPWAY_PUBLIC_URL']} (logs: {DEMO.var / 'log'}; stop: make down)")
     return 0
 
@@ -96,7 +101,8 @@ def lint(arguments: argparse.Namespace) -> int:
     with setup.exclusive():
         packages = venv.needs_packages()
         if packages:
-            apt.install(packages, "the checks")
+            apt.announce(packages, "the checks")
+            apt.install(packages)
         venv.ensure()
     return linting.run()
 

@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from bootstrap import apt, assets, base_image, chromium, engine, postgres, redis, registry, standin, venv
@@ -15,6 +15,8 @@ from bootstrap.settings import Backing
 
 # A command that the product runs, and the distribution package that brings it.
 COMMANDS = {"skopeo": "skopeo", "git": "git"}
+# Installed ahead of the rest, which takes longer, so that the Python packages can be fetched meanwhile.
+SEED = {"python3-venv", "ca-certificates"}
 
 
 @contextmanager
@@ -47,14 +49,16 @@ class SetUp:
         self._home = home
         self._address = engine.find()
         self._packages = missing_packages(self._address, tests)
-        self._reason = "the tests" if tests else "Slipway"
+        if self._packages:
+            apt.announce(self._packages, "the tests" if tests else "Slipway")
         self._pool = ThreadPoolExecutor(max_workers=6)
 
     def run(self) -> Backing:
         """Install and start all that the product's own processes need. Raises SetupError."""
         with self._pool as pool:
-            self._installed = pool.submit(self._install)
-            self._python = pool.submit(self._make_python)
+            seed = pool.submit(apt.install, [name for name in self._packages if name in SEED])
+            self._installed = pool.submit(self._install_rest, seed)
+            self._python = pool.submit(self._make_python, seed)
             front = pool.submit(self._make_assets)
             self._engine = pool.submit(self._start_engine)
             images = pool.submit(lambda: base_image.ensure(self._engine.result()))
@@ -64,13 +68,12 @@ class SetUp:
                 raise errors[0]
             return backing.result()
 
-    def _install(self) -> None:
-        if self._packages:
-            apt.install(self._packages, self._reason)
+    def _install_rest(self, seed: "Future[None]") -> None:
+        seed.result()
+        apt.install([name for name in self._packages if name not in SEED])
 
-    def _make_python(self) -> None:
-        if "python3-venv" in self._packages:
-            self._installed.result()
+    def _make_python(self, seed: "Future[None]") -> None:
+        seed.result()
         venv.ensure()
 
     def _make_assets(self) -> None:
