@@ -35,8 +35,10 @@ export class Group {
     this.records = [];
     this.shown = [];
     this.folded = new Set();
+    this.inside = new Map();
+    this.openSection = 0;
     this.from = this.to = 0;
-    this.following = true;
+    this.following = !info.final;
     this.loaded = null;
     this.onGrow = onGrow;
     this.pattern = pattern;
@@ -165,13 +167,17 @@ export class Group {
       added.push(record);
     }
     if (!added.length) return;
-    const section = this.openSection;
     for (const record of added) {
-      if (record[KIND] === "section") this.openSection = record[NUMBER];
+      this.count(record);
       if (record[KIND] === "section" || !this.folded.has(this.openSection)) this.shown.push(record);
     }
-    if (section !== this.openSection || this.isOpen) this.schedule();
+    this.schedule();
     this.onGrow(this, added);
+  }
+
+  count(record) {
+    if (record[KIND] === "section") this.openSection = record[NUMBER];
+    else this.inside.set(this.openSection, (this.inside.get(this.openSection) || 0) + (record[MISSING] || 1));
   }
 
   reshow() {
@@ -179,8 +185,7 @@ export class Group {
     this.openSection = 0;
     this.inside = new Map();
     for (const record of this.records) {
-      if (record[KIND] === "section") this.openSection = record[NUMBER];
-      else this.inside.set(this.openSection, (this.inside.get(this.openSection) || 0) + (record[MISSING] || 1));
+      this.count(record);
       if (record[KIND] === "section" || !this.folded.has(this.openSection)) this.shown.push(record);
     }
   }
@@ -188,10 +193,14 @@ export class Group {
   fold(number, on = !this.folded.has(number)) {
     if (on) this.folded.add(number);
     else this.folded.delete(number);
+    const place = () => document.getElementById(`${this.anchor}-L${number}`);
+    const before = place()?.getBoundingClientRect().top;
     this.reshow();
-    const at = this.indexOf(number);
-    this.rebuild(Math.max(this.from, at), at);
-    document.getElementById(`${this.anchor}-L${number}`)?.querySelector(".fold")?.focus({ preventScroll: true });
+    this.rebuild(this.indexOf(number));
+    const item = place();
+    if (!item || before === undefined) return;
+    item.closest(".log-body").scrollTop += item.getBoundingClientRect().top - before;
+    item.querySelector(".fold")?.focus({ preventScroll: true });
   }
 
   indexOf(number) {
@@ -214,7 +223,7 @@ export class Group {
 
   row(record) {
     const folded = this.folded.has(record[NUMBER]);
-    const item = row(record, this.anchor, { folded, inside: this.inside?.get(record[NUMBER]) || 0 });
+    const item = row(record, this.anchor, { folded, inside: this.inside.get(record[NUMBER]) || 0 });
     const pattern = this.pattern();
     if (pattern && plain(record[TEXT]).search(pattern) >= 0) {
       item.classList.add("is-hit");
@@ -236,16 +245,16 @@ export class Group {
     return fragment;
   }
 
-  /** Show the window that holds `index` (of the shown records), with as much before it as after it. */
-  rebuild(index, keep = index) {
+  /** Show the window around `index` (of the shown records); all of them where they fit. */
+  rebuild(index) {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
-    const end = Math.min(this.shown.length, Math.max(index, keep) + MORE);
-    this.from = Math.max(0, Math.min(this.from || Infinity, index - MORE, end - MORE));
-    if (end - this.from > ROWS) this.from = end - ROWS;
-    this.to = end;
+    const all = this.shown.length <= ROWS;
+    this.from = all ? 0 : Math.max(0, Math.min(index, this.shown.length) - MORE);
+    this.to = all ? this.shown.length : Math.min(this.shown.length, index + MORE);
     this.chunks.replaceChildren(this.rows(this.from, this.to));
     this.bounds();
+    this.element.dispatchEvent(new CustomEvent("log:grown", { bubbles: true }));
   }
 
   schedule() {
@@ -316,7 +325,6 @@ export class Group {
     const record = this.shown[index];
     if (!record || record[NUMBER] !== number) return null;
     if (index < this.from || index >= this.to) {
-      this.from = 0;
       this.rebuild(index);
     }
     return document.getElementById(`${this.anchor}-L${number}`);

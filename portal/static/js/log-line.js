@@ -1,6 +1,6 @@
 // One record of a log, [number, time, kind, text, missing?], as an element. Text only ever becomes text nodes:
 // nothing a container prints is parsed as markup.
-import { AnsiUp } from "../vendor/ansi_up/ansi_up.js";
+import { AnsiUp } from "../vendor/ansi_up.js";
 
 export const NUMBER = 0;
 export const TIME = 1;
