@@ -84,7 +84,14 @@ class SlipwaySettings(BaseSettings):
     build_cpus: float = 2.0
     build_pids: int = 1024
     build_disk_mb: int = 20_480
+    #: Private networks that builds may reach, and registries in them that they may start from (CIDR, comma-separated).
     build_allow_networks: str = ""
+    #: Name servers for builds; empty means those that the engine gives its containers.
+    build_dns: str = ""
+    #: A control group that the operator has limited, for engines whose own groups cannot nest (cgroup v2, systemd).
+    build_cgroup_parent: str = ""
+    #: A small local image with sh, sleep, ip, df and cat.
+    build_room_image: str = "slipway.local/busybox:1"
 
     test_memory_mb: int = 8192
     test_cpus: float = 2.0

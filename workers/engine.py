@@ -42,6 +42,9 @@ LABEL_ROLE = "slipway.role"
 #: On a container: the name of a local image that is dropped together with it.
 LABEL_TAG = "slipway.tag"
 
+#: Says to the engine that there are no registry sign-ins, for a build or a pull. An empty JSON object in base64.
+NO_CREDENTIALS = {"X-Registry-Config": "e30=", "X-Registry-Auth": "e30="}
+
 MAX_LINE_BYTES = 16 * 1024
 
 

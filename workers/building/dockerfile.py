@@ -5,8 +5,11 @@ Source of the syntax: the Dockerfile reference (parser directives, line continua
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from listings.problems import ProblemError
@@ -105,19 +108,23 @@ def _partition_blank(text: str) -> tuple[str, str, str]:
 class ImageRules:
     """Which image names a build may start from or copy from."""
 
-    def __init__(self, staging_hosts: Sequence[str]) -> None:
+    def __init__(self, staging_hosts: Sequence[str], allow: Sequence[ipaddress.IPv4Network] = ()) -> None:
+        self._allow = tuple(allow)
         self._hosts = {host.lower() for host in staging_hosts}
         self._ports = {host.rpartition(":")[2] for host in self._hosts if re.search(r":\d+$", host)}
 
     def check(self, name: str, at: Instruction) -> None:
-        """Raises ProblemError BUILD-FROM-UNREADABLE, BUILD-FROM-ID or BUILD-FROM-STAGING."""
+        """Raises ProblemError BUILD-FROM-UNREADABLE, BUILD-FROM-ID, BUILD-FROM-STAGING or BUILD-FROM-PRIVATE."""
         if not _PLAIN_NAME.fullmatch(name):
             raise ProblemError("BUILD-FROM-UNREADABLE", evidence=(at.evidence(),), name=name, line=at.line)
         # Without a tag the engine takes a name of hex digits for the start of an image ID, whoever's image it is.
         if _BARE_HEX.fullmatch(name):
             raise ProblemError("BUILD-FROM-ID", evidence=(at.evidence(),), name=name, line=at.line)
-        if self._is_staging(name.partition("/")[0].lower()):
+        host = name.partition("/")[0].lower() if "/" in name else ""
+        if self._is_staging(host):
             raise ProblemError("BUILD-FROM-STAGING", evidence=(at.evidence(),), name=name, line=at.line)
+        if self._is_private(host):
+            raise ProblemError("BUILD-FROM-PRIVATE", evidence=(at.evidence(),), name=name, line=at.line)
 
     def _is_staging(self, host: str) -> bool:
         """The staging registry by any name: as configured, or its port on an address of the machine itself."""
@@ -125,25 +132,44 @@ class ImageRules:
         loopback = name in ("localhost", "0.0.0.0", "[::1]", "[::]") or re.fullmatch(r"127(\.\d+){1,3}", name)  # noqa: S104
         return host in self._hosts or (port in self._ports and bool(loopback))
 
+    def _is_private(self, host: str) -> bool:
+        """A registry at an address that the engine reaches and the internet does not."""
+        name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+        if name == "localhost" or name.endswith(".localhost"):
+            return True
+        try:
+            address = ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            return False
+        allowed = address.version == 4 and any(address in network for network in self._allow)
+        return not address.is_global and not allowed
 
-def check(dockerfile: Dockerfile, args: Mapping[str, str], rules: ImageRules) -> None:
+
+def check(dockerfile: Dockerfile, args: Mapping[str, str], rules: ImageRules) -> dict[str, Instruction]:
     """Refuse what the classic builder cannot build, and every image that is not the seller's to read.
 
-    Raises ProblemError BUILD-EMPTY-DOCKERFILE, BUILD-NEEDS-BUILDKIT or one of ``ImageRules.check``.
+    Returns the images that the build needs, each with the first line that names it. Raises ProblemError
+    BUILD-EMPTY-DOCKERFILE, BUILD-NEEDS-BUILDKIT, BUILD-ADD-URL or one of ``ImageRules.check``.
     """
     if not any(i.keyword == "FROM" for i in dockerfile.instructions):
         raise ProblemError("BUILD-EMPTY-DOCKERFILE")
     scope: dict[str, str] = {}
     stages: list[str] = []
+    images: dict[str, Instruction] = {}
     for instruction in dockerfile.instructions:
         _refuse_buildkit(instruction)
+        refuse_url(instruction)
         if instruction.keyword == "ARG" and not stages:
             scope.update(_declared(instruction, args, scope))
         elif instruction.keyword == "FROM":
-            stages.append(_check_from(instruction, scope, stages, rules))
+            name, stage = _check_from(instruction, scope, stages, rules)
+            stages.append(stage)
+            images.update({name: instruction} if name else {})
         for source in _copied_from(instruction):
             if source.lower() not in stages and not source.isdigit():
                 rules.check(source, instruction)
+                images.setdefault(source, instruction)
+    return images
 
 
 def refuse_secret_args(args: Mapping[str, str]) -> None:
@@ -155,16 +181,27 @@ def refuse_secret_args(args: Mapping[str, str]) -> None:
             raise ProblemError("BUILD-SECRET-ARG", evidence=(Evidence(f"{name}=…", "build.args"),), name=name)
 
 
-def _check_from(at: Instruction, scope: Mapping[str, str], stages: Sequence[str], rules: ImageRules) -> str:
+def check_trigger(text: str, image: str, rules: ImageRules) -> None:
+    """One ONBUILD instruction of an image to start from: it runs in this build and is held to the same rules."""
+    trigger = _instruction(0, f"ONBUILD {text}")
+    named = Instruction(0, "ONBUILD", f"{trigger.text}  (in {image})")
+    refuse_url(trigger, named)
+    for source in _copied_from(trigger):
+        rules.check(source, named)
+
+
+def _check_from(at: Instruction, scope: Mapping[str, str], stages: Sequence[str], rules: ImageRules) -> tuple[str, str]:
+    """The image that this FROM pulls (empty for an earlier stage) and the name of the stage that it starts."""
     words = [word for word in at.words if not word.startswith("--")]
     name = substitute(words[0] if words else "", scope)
-    # Name, quotes and escapes are refused rather than unwrapped: what is checked is then what the engine reads.
+    # Quotes and escapes are refused rather than unwrapped: what is checked is then what the engine reads.
     if name is None:
         raise ProblemError("BUILD-FROM-UNREADABLE", evidence=(at.evidence(),), name=words[0], line=at.line)
-    if name != "scratch" and name.lower() not in stages:
-        rules.check(name, at)
-    named = len(words) == 3 and words[1].upper() == "AS"
-    return words[2].lower() if named else ""
+    stage = words[2].lower() if len(words) == 3 and words[1].upper() == "AS" else ""
+    if name == "scratch" or name.lower() in stages:
+        return "", stage
+    rules.check(name, at)
+    return name, stage
 
 
 def substitute(text: str, scope: Mapping[str, str]) -> str | None:
@@ -200,14 +237,36 @@ def _declared(at: Instruction, args: Mapping[str, str], scope: Mapping[str, str]
     return found
 
 
+def refuse_url(at: Instruction, shown: Instruction | None = None) -> None:
+    """The engine itself fetches an ADD's URL, from its host's network and not from the room: the host's own
+    services would answer. Raises ProblemError BUILD-ADD-URL."""
+    inner = _triggered(at)
+    if inner.keyword != "ADD":
+        return
+    words = [word for word in inner.words if not word.startswith("--")]
+    if inner.text.lstrip("-").startswith("[") or (words and words[0].startswith("[")):
+        with suppress(ValueError):
+            words = [str(word) for word in json.loads(inner.text[inner.text.index("[") :])]
+    for word in words[:-1] or words:
+        plain = re.match(r"[^$\"'`\\]*", word)
+        start = plain[0] if plain else ""
+        # A name whose plain start could still grow into a URL through a variable is one.
+        grows = len(start) < len(word)
+        if any(start.startswith(url) or (grows and url.startswith(start)) for url in ("http://", "https://")):
+            at = shown or at
+            raise ProblemError("BUILD-ADD-URL", evidence=(at.evidence(),), what=word, line=at.line)
+
+
+def _triggered(at: Instruction) -> Instruction:
+    while at.keyword == "ONBUILD":
+        at = _instruction(at.line, at.text) if at.text else Instruction(at.line, "", "")
+    return at
+
+
 def _copied_from(at: Instruction) -> Iterator[str]:
-    text = at.text
-    keyword = at.keyword
-    while keyword == "ONBUILD":
-        inner = _instruction(at.line, text)
-        keyword, text = inner.keyword, inner.text
-    if keyword in ("COPY", "ADD"):
-        for word in text.split():
+    inner = _triggered(at)
+    if inner.keyword in ("COPY", "ADD"):
+        for word in inner.words:
             if not word.startswith("--"):
                 return
             if word.startswith("--from="):

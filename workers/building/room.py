@@ -14,7 +14,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,11 +129,12 @@ def close_room(engine: Engine, room: Room, attempts: int = 20) -> None:
     engine.remove_container(room.id)
 
 
-def remove_build_leftovers(engine: Engine, instance: str, host: str) -> int:
-    """Remove every room of this instance on this host, what runs in them, and image names left over from pushes."""
-    mine = engine.owned(instance, host)
+def remove_build_leftovers(engine: Engine, instance: str, host: str, held: Collection[str] = ()) -> int:
+    """Remove the rooms of this instance on this host, what runs in them, and image names left over from pushes;
+    those of the attempts in ``held`` stay. Returns how many containers went."""
+    mine = [thing for thing in engine.owned(instance, host) if thing.attempt not in held]
     rooms = {thing.id for thing in mine if thing.labels.get(LABEL_ROLE) == ROLE}
-    return engine.remove([t for t in mine if t.id in rooms or t.joined in rooms])
+    return engine.remove([thing for thing in mine if thing.id in rooms or thing.joined in rooms])
 
 
 def _build_parameters(container: Container, options: RoomOptions, quota: int) -> dict[str, Any]:
