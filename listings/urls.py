@@ -16,7 +16,6 @@ _run = [
 
 _version = [
     path("", versions.version, name="version"),
-    path("edit/", versions.edit, name="version_edit"),
     path("submit/", versions.submit, name="version_submit"),
     path("delete/", versions.delete, name="version_delete"),
     path("run/", runs.again, name="run_again"),

@@ -32,7 +32,13 @@ logger = logging.getLogger(__name__)
 
 
 def spool_dir() -> Path:
-    return Path(settings.SLIPWAY.data_dir) / "spool"
+    """Spools of this worker host; hosts may share the data directory."""
+    return Path(settings.SLIPWAY.data_dir) / "spool" / settings.SLIPWAY.worker_host
+
+
+def work_dir() -> Path:
+    """Working folders of this worker host."""
+    return Path(settings.SLIPWAY.data_dir) / "work" / settings.SLIPWAY.worker_host
 
 
 def worker_name() -> str:
@@ -85,7 +91,7 @@ def _log_of(attempt: Attempt) -> AttemptLog:
 
 @contextmanager
 def _workdir() -> Iterator[Path]:
-    root = Path(settings.SLIPWAY.data_dir) / "work"
+    root = work_dir()
     root.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=root))
     try:

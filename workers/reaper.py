@@ -87,7 +87,7 @@ def _keep_log(directory: Path, attempt_id: UUID, attempt: Attempt | None) -> Non
 
 def _reap_folders() -> int:
     """Remove the working folders of processes of this host that no longer exist."""
-    root, count = Path(settings.SLIPWAY.data_dir) / "work", 0
+    root, count = execution.work_dir(), 0
     for folder in root.iterdir() if root.is_dir() else ():
         pid = folder.name.partition("-")[0]
         if pid.isdigit() and not _alive(int(pid)):

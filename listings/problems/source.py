@@ -19,7 +19,7 @@ PROBLEMS: tuple[Problem, ...] = (
     _source("EMPTY", "The archive is empty", "The archive holds no file.",
             "Pack the directory that holds the Dockerfile."),
     _source("PATH-ESCAPE", "A path leads out of the archive",
-            "The member “{member}” is absolute or leads out with “..”.",
+            "The member “{member}” is absolute or has “..” in its path.",
             "Pack with relative paths, from inside the directory.", holds="Every path stays inside the archive."),
     _source("LINK-ESCAPE", "A link leads out of the archive", "The link “{member}” points to “{target}”, outside.",
             "Replace the link with the file itself.", holds="Every link stays inside the archive."),
@@ -29,8 +29,10 @@ PROBLEMS: tuple[Problem, ...] = (
     _source("SPECIAL-FILE", "A special file is in the archive", "The member “{member}” is {kind}; only files, "
             "directories and links can be built from.", "Remove it from the archive."),
     _source("PATH-CONFLICT", "Two members claim the same path",
-            "“{member}” is in the archive as a file and as a directory, "
-            "or lies below a link.", "Pack the directory again."),
+            "“{member}” is in the archive as two different things, "
+            "or lies below a file or a link.", "Pack the directory again."),
+    _source("DUPLICATE", "A path is in the archive twice", "“{member}” is in the archive more than once.",
+            "Pack the directory again into a new archive."),
     _source("BAD-NAME", "A file name cannot be used",
             "The name of member {member} is too long, or not readable as text.",
             "Rename the file."),
@@ -55,4 +57,9 @@ PROBLEMS: tuple[Problem, ...] = (
             "Pack the model's files with: tar -czf model.tar.gz -C model .",
             "Amazon SageMaker developer guide, model artifacts for inference",
             holds="The model artifacts are a readable .tar.gz."),
+    _source("ARTIFACT-NESTED", "The model's files lie in a directory",
+            "Everything in {name} is below “{top}/”; SageMaker unpacks it to /opt/ml/model/{top}.",
+            "Pack without the directory if the server looks in /opt/ml/model itself: tar -czf model.tar.gz -C {top} .",
+            "Amazon SageMaker developer guide, model artifacts for inference",
+            holds="The model's files lie at the root of the archive."),
 )

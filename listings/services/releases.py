@@ -45,7 +45,7 @@ def _demand_verdict(run: Run) -> dict[str, Any]:
 
 def _demand_listing_texts(run: Run) -> None:
     """Raises ProblemError CHANGESET-INCOMPLETE if the Marketplace would refuse the listing's fields."""
-    spec = VersionSpec.model_validate(verdicts.facts_of(run)[StepName.FETCH]["spec"])
+    spec = VersionSpec.stored(verdicts.facts_of(run)[StepName.FETCH]["spec"])
     missing = changesets.missing_fields(spec, run.version.listing)
     if missing:
         raise ProblemError("CHANGESET-INCOMPLETE", missing=", ".join(missing))

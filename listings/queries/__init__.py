@@ -1,0 +1,12 @@
+"""What pages show, read in few queries. Functions return template contexts."""
+
+from listings.queries.home import current_team, home, search
+from listings.queries.listings import listing_page, listings_of, next_number
+from listings.queries.releases import release_page, release_request_page, releases_of, review_queue
+from listings.queries.teams import team_page, waivers_of
+from listings.queries.versions import version_page
+
+__all__ = [
+    "current_team", "home", "listing_page", "listings_of", "next_number", "release_page", "release_request_page",
+    "releases_of", "review_queue", "search", "team_page", "version_page", "waivers_of",
+]  # fmt: skip

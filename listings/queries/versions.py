@@ -1,0 +1,154 @@
+"""The version page: the pipeline, the checks, the log, and what may be done next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from listings import problems
+from listings.access import Permission, can
+from listings.models import Attempt, Check, Run, Step, Version
+from listings.reports import CheckOutcome
+from listings.services import planning, verdicts
+from listings.states import ATTEMPT_OPEN, RELEASE_OPEN, STEP_UNSUCCESSFUL, RunState, StepState
+
+_ORDER = {CheckOutcome.FAIL: 0, CheckOutcome.WARN: 1, CheckOutcome.SKIP: 2, CheckOutcome.PASS: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A stop of the rail. ``note`` is the short text under its name."""
+
+    step: Step
+    attempt: Attempt | None
+    attempts: tuple[Attempt, ...]
+    place: planning.Place | None
+    note: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCheck:
+    """A check with its texts filled in. ``title`` and ``cause`` say what holds when it passes."""
+
+    check: Check
+    step: str
+    title: str
+    cause: str
+    remedy: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownProblem:
+    code: str
+    owner: str
+    title: str
+    cause: str
+    remedy: str
+    source: str
+    next_action: str
+    evidence: list[dict[str, Any]]
+    attempt: Attempt
+
+
+def show_problem(attempt: Attempt) -> ShownProblem | None:
+    """The coded end of an attempt with its texts, or None if it had none."""
+    if not attempt.problem_code:
+        return None
+    entry, params = problems.get(attempt.problem_code), attempt.problem_params
+    return ShownProblem(
+        entry.code, entry.owner.value, problems.fill(entry.title, params), problems.fill(entry.cause, params),
+        problems.fill(entry.remedy, params), entry.source, entry.next_action.value, attempt.problem_evidence, attempt,
+    )  # fmt: skip
+
+
+def show_check(check: Check) -> ShownCheck:
+    entry = problems.get(check.code)
+    passed = check.outcome == CheckOutcome.PASS
+    title = entry.holds if passed and entry.holds else entry.title
+    return ShownCheck(
+        check, check.attempt.step.name, problems.fill(title, check.params),
+        "" if passed else problems.fill(entry.cause, check.params),
+        "" if passed else problems.fill(entry.remedy, check.params), entry.source,
+    )  # fmt: skip
+
+
+def steps_of(owner: Any) -> list[StepRow]:
+    """The stops of a run's or a release's rail, in order."""
+    rows = []
+    for step in owner.steps.prefetch_related("attempts__log"):
+        attempts = tuple(step.attempts.all())
+        latest = attempts[-1] if attempts else None
+        place = planning.place_of(latest) if latest is not None else None
+        rows.append(
+            StepRow(step, latest, attempts, place, _note(step, latest, place), step.state in STEP_UNSUCCESSFUL)
+        )
+    return rows
+
+
+def _note(step: Step, attempt: Attempt | None, place: planning.Place | None) -> str:
+    if place is not None:
+        return f"{_ordinal(place.position)} in queue"
+    if attempt is not None and attempt.seconds is not None:
+        return f"{attempt.seconds:.1f} s" if attempt.seconds < 100 else f"{attempt.seconds / 60:.1f} min"
+    if step.state == StepState.BLOCKED:
+        return "blocked"
+    return ""
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def checks_of(run: Run) -> list[ShownCheck]:
+    """The checks of the latest attempts, failures first."""
+    rows = Check.objects.filter(attempt__in=verdicts.latest_attempts(run)).select_related("attempt__step")
+    ordered = sorted(rows, key=lambda c: (_ORDER[CheckOutcome(c.outcome)], c.attempt.step.position, c.position))
+    return [show_check(check) for check in ordered]
+
+
+def version_page(user: Any, version: Version, run: Run | None) -> dict[str, Any]:
+    listing = version.listing
+    context: dict[str, Any] = {
+        "team": listing.team, "listing": listing, "version": version, "run": run,
+        "runs": list(version.runs.order_by("-number")),
+        "may_develop": can(user, Permission.DEVELOP, listing.team),
+        "may_release": can(user, Permission.RELEASE, listing.team),
+        "release": version.releases.order_by("-created_at").first(),
+    }  # fmt: skip
+    return context | (_run_part(run) if run is not None else {})
+
+
+def _run_part(run: Run) -> dict[str, Any]:
+    steps = steps_of(run)
+    checks = checks_of(run)
+    facts = verdicts.facts_of(run)
+    ended = [row.attempt for row in steps if row.attempt is not None]
+    verdict = verdicts.verdict_of(run)
+    count = {outcome.value: sum(c.check.outcome == outcome for c in checks) for outcome in CheckOutcome}
+    return {
+        "steps": steps,
+        "current": _current(steps),
+        "problems": [shown for shown in map(show_problem, ended) if shown is not None],
+        "checks": [c for c in checks if c.check.outcome != CheckOutcome.PASS],
+        "passing": [c for c in checks if c.check.outcome == CheckOutcome.PASS],
+        "check_count": count,
+        "facts": facts,
+        "outgoing": facts.get("test", {}).get("outgoing", []),
+        "verdict": verdict,
+        "is_active": run.state == RunState.ACTIVE,
+        "is_latest": not run.version.runs.filter(number__gt=run.number).exists(),
+        "has_open_release": run.version.releases.filter(state__in=RELEASE_OPEN).exists(),
+    }
+
+
+def _current(steps: list[StepRow]) -> StepRow | None:
+    """The stop whose log is shown first: what runs, else what failed, else the last that ran."""
+    for states in (ATTEMPT_OPEN - {StepState.QUEUED}, STEP_UNSUCCESSFUL):
+        for row in steps:
+            if row.step.state in states:
+                return row
+    tried = [row for row in steps if row.attempt is not None and row.attempt.started_at is not None]
+    return tried[-1] if tried else None

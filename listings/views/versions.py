@@ -1,0 +1,81 @@
+"""Versions: making one, looking at one and its runs."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from listings import links, queries, spec
+from listings.access import Permission, guarded
+from listings.forms.versions import VersionForm
+from listings.models import Run, Team, Version
+from listings.problems import ProblemError
+from listings.services import versions
+from listings.states import VersionState
+from listings.views.shared import act, listing_of, run_of, sentences, version_of
+
+
+@require_http_methods(["GET", "POST"])
+@guarded(Permission.DEVELOP)
+def new(request: HttpRequest, team: Team, listing: str) -> HttpResponse:
+    """Make a version and start its run. What was typed and uploaded stays when something is wrong."""
+    found = listing_of(team, listing)
+    form = VersionForm(
+        request.POST or None, request.FILES or None, listing=found, user=request.user,
+        initial={"number": queries.next_number(found)},
+    )  # fmt: skip
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            version = versions.create_version(
+                request.user, found, number=data["number"], source=data["source"], artifact=data["artifact"],
+                spec=data["spec"], notes=data["notes"],
+            )  # fmt: skip
+            versions.submit_version(request.user, version)
+            return redirect(links.version(version))
+        except ProblemError as error:
+            form.add_error("number" if error.code.startswith("VERSION") else None, sentences(error))
+    context = {"team": team, "listing": found, "form": form}
+    return render(request, "versions/new.html", context, status=422 if form.errors else 200)
+
+
+@require_GET
+@guarded(Permission.SEE)
+def version(request: HttpRequest, team: Team, listing: str, number: str) -> HttpResponse:
+    found = version_of(team, listing, number)
+    return _page(request, found, found.runs.order_by("-number").first())
+
+
+@require_GET
+@guarded(Permission.SEE)
+def run(request: HttpRequest, team: Team, listing: str, number: str, run: int) -> HttpResponse:
+    found = version_of(team, listing, number)
+    return _page(request, found, run_of(found, run))
+
+
+def _page(request: HttpRequest, found: Version, shown: Run | None) -> HttpResponse:
+    return render(request, "versions/version.html", queries.version_page(request.user, found, shown))
+
+
+@require_POST
+@guarded(Permission.DEVELOP)
+def submit(request: HttpRequest, team: Team, listing: str, number: str) -> HttpResponse:
+    found = version_of(team, listing, number)
+    return act(request, links.version(found), lambda: versions.submit_version(request.user, found))
+
+
+@require_POST
+@guarded(Permission.DEVELOP)
+def delete(request: HttpRequest, team: Team, listing: str, number: str) -> HttpResponse:
+    """Remove a draft."""
+    found = version_of(team, listing, number)
+    to = links.listing(found.listing) if found.state == VersionState.DRAFT else links.version(found)
+    return act(request, to, lambda: versions.delete_draft(request.user, found), f"The draft {number} was removed.")
+
+
+@require_GET
+@guarded(Permission.PUBLIC)
+def schema(request: HttpRequest) -> JsonResponse:
+    """The JSON Schema of slipway.yaml, for editors."""
+    return JsonResponse(spec.json_schema())

@@ -1,0 +1,87 @@
+"""What every test may use: people, teams, listings, and a run without Celery."""
+
+from __future__ import annotations
+
+import tempfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from listings.models import Kind, Listing, Team, Upload, UploadPurpose, Version
+from listings.services import listings as listing_service
+from listings.services import teams, versions
+
+
+@pytest.fixture(autouse=True)
+def own_storage(tmp_path: Path, settings: Any) -> None:
+    """Storage of the test's own; nothing is written below the project."""
+    settings.MEDIA_ROOT = tmp_path / "storage"
+
+
+@pytest.fixture
+def make_user(db: None, django_user_model: Any) -> Any:
+    def make(name: str, **fields: Any) -> Any:
+        user = django_user_model.objects.create_user(
+            email=f"{name}@example.com", password="a-long-passphrase", full_name=name.title(), **fields
+        )
+        user.emailaddress_set.create(email=user.email, verified=True, primary=True)
+        return user
+
+    return make
+
+
+@pytest.fixture
+def seller(make_user: Any) -> Any:
+    return make_user("sally")
+
+
+@pytest.fixture
+def admin(make_user: Any) -> Any:
+    return make_user("adam", is_staff=True)
+
+
+@pytest.fixture
+def team(seller: Any) -> Team:
+    team = teams.create_team(seller, "Acme Vision")
+    teams.connect_aws(
+        seller,
+        team,
+        {
+            "aws_account_id": "111122223333",
+            "aws_region": "us-east-1",
+            "aws_role_arn": "arn:aws:iam::111122223333:role/slipway",
+            "s3_bucket": "acme-vision",
+            "ecr_prefix": "acme",
+            "validation_role_arn": "arn:aws:iam::111122223333:role/validation",
+            "access_role_arn": "arn:aws:iam::111122223333:role/marketplace",
+        },
+    )
+    return team
+
+
+@pytest.fixture
+def listing(seller: Any, team: Team) -> Listing:
+    return listing_service.create_listing(
+        seller, team, kind=Kind.ALGORITHM, name="Decision trees", product_id="prod-abcdefgh12345"
+    )
+
+
+@pytest.fixture
+def upload(seller: Any, team: Team) -> Upload:
+    content = b"a build context"
+    return versions.store_upload(
+        seller, team, UploadPurpose.SOURCE, "context.tar.gz", BytesIO(content), len(content)
+    )
+
+
+@pytest.fixture
+def draft(seller: Any, listing: Listing, upload: Upload) -> Version:
+    return versions.create_version(seller, listing, number="1.0.0", source=upload)
+
+
+def pytest_configure() -> None:
+    # Spools and working folders of tests never mix with those of a running portal.
+    object.__setattr__(settings.SLIPWAY, "data_dir", Path(tempfile.mkdtemp(prefix="slipway-test-")))
