@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from docker.utils.socket import frames_iter
@@ -26,7 +27,7 @@ class Attachment:
     def frames(self) -> Iterator[tuple[int, bytes]]:
         """Until the container ends or the connection is closed."""
         try:
-            yield from frames_iter(self._stream, tty=False)
+            yield from frames_iter(self._stream, tty=False)  # type: ignore[no-untyped-call]
         except (OSError, ValueError):
             return  # closed by close(), or the engine went away: its next call says so
 
@@ -35,8 +36,6 @@ class Attachment:
         self._socket.sendall(data)
 
     def close(self) -> None:
-        try:
+        with suppress(OSError):  # already closed by the other side
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # already closed by the other side
         self._stream.close()

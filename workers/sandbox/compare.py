@@ -42,7 +42,10 @@ def _json_difference(wanted: object, found: object, tolerance: float, path: str)
         pairs = enumerate(zip(wanted, found, strict=True))
         inners = (_json_difference(w, f, tolerance, f"{path}[{index}]") for index, (w, f) in pairs)
         return next((inner for inner in inners if inner), "")
-    same = _close(wanted, found, tolerance) if _numbers(wanted, found) else (type(wanted), wanted) == (type(found), found)
+    if _numbers(wanted, found):
+        same = _close(wanted, found, tolerance)
+    else:
+        same = type(wanted) is type(found) and wanted == found
     return "" if same else f"{path} is {_short(found)}, {_short(wanted)} expected"
 
 

@@ -46,7 +46,7 @@ class Answer:
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    bytes: int = 0
+    size: int = 0
     sha256: str = ""
     ms: float = 0.0
 
@@ -99,7 +99,7 @@ class Holder:
         self._attachment.close()
         self.engine.remove_container(str(self.container.id))
 
-    def call(self, do: str, stop: Stop, timeout: float = REPLY_SECONDS, **arguments: Any) -> dict[str, Any]:
+    def call(self, do: str, stop: Stop, within: float = REPLY_SECONDS, **arguments: Any) -> dict[str, Any]:
         """Send one command and wait for its answer. Raises ProblemError TEST-HOLDER, StepStopped."""
         number = next(self._ids)
         replies: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -108,7 +108,7 @@ class Holder:
         try:
             with self._lock:
                 self._attachment.write(line)
-            reply = self._wait(replies, timeout, stop)
+            reply = self._wait(replies, within, stop)
         except OSError as error:
             raise self._broken(f"it is gone: {error}") from error
         finally:
@@ -130,7 +130,7 @@ class Holder:
             return Answer(error=str(reply.get("error", "io")), detail=str(reply.get("detail", "")), ms=reply["ms"])
         return Answer(
             status=int(reply["status"]), headers=reply["headers"], body=base64.b64decode(reply["body"]),
-            bytes=int(reply["bytes"]), sha256=str(reply["sha256"]), ms=float(reply["ms"]),
+            size=int(reply["bytes"]), sha256=str(reply["sha256"]), ms=float(reply["ms"]),
         )  # fmt: skip
 
     def _await_ready(self, stop: Stop) -> None:

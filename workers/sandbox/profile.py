@@ -74,7 +74,10 @@ def require_limits(info: Mapping[str, Any]) -> None:
 
 
 def profile_for(engine: Engine, instance_type: str) -> Profile:
-    """The run profile for ``instance_type`` ("" or an unknown one: the host's share). Raises ProblemError TEST-NO-LIMITS."""
+    """The run profile for ``instance_type`` ("" or an unknown one: the host's share).
+
+    Raises ProblemError TEST-NO-LIMITS.
+    """
     info = engine.info()
     require_limits(info)
     share_cpus = min(float(settings.SLIPWAY.test_cpus), float(info["NCPU"]))

@@ -94,11 +94,12 @@ class OutputPump:
 class Subject:
     """One run of the image under test. Use ``start``, then ``tick`` often, then ``close``."""
 
-    def __init__(self, engine: Engine, holder: Holder, profile: Profile, log: Log, stop: Stop) -> None:
+    def __init__(self, engine: Engine, holder: Holder, profile: Profile, log: Log, stop: Stop, path: str) -> None:
         self.engine, self.holder, self.profile, self.log, self.stop = engine, holder, profile, log, stop
+        self.path = path
+        self.created = False
         self.peak_memory = 0
         self.most_processes = 0
-        self.disk_problem: ProblemError | None = None
         self._cpu_seconds = 0.0
         self._active_at = time.monotonic()
         self._next_layer_check = 0.0
@@ -117,6 +118,7 @@ class Subject:
             **self.profile.container_options(),
         )
         self.id = str(self.container.id)
+        self.created = True
         self._attachment = Attachment(self.engine, self.id)
         self.pump = OutputPump(self._attachment, self.log)
 
@@ -179,7 +181,7 @@ class Subject:
     def _check_disk(self) -> None:
         profile = self.profile
         volume = self.holder.call(
-            "measure", self.stop, path="/opt/ml", max_bytes=profile.disk_bytes, max_entries=profile.inodes
+            "measure", self.stop, path=self.path, max_bytes=profile.disk_bytes, max_entries=profile.inodes
         )
         used = volume["bytes"] + self._layer()
         reason = ""
@@ -222,7 +224,7 @@ class Subject:
 
     def close(self) -> None:
         """Stop and remove it, whatever its state; the cancel's grace is five seconds."""
-        if not hasattr(self, "id"):
+        if not self.created:
             return
         self.engine.stop_container(self.id, CANCEL_GRACE_SECONDS)
         self.engine.remove_container(self.id)

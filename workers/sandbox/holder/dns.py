@@ -10,6 +10,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 
 from .recorder import DNS_PORT, Recorder
 
@@ -71,7 +72,7 @@ def serve_udp(loop: asyncio.AbstractEventLoop, resolver: Resolver, family: int) 
         channel.bind(("::", DNS_PORT))
     else:
         channel.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-        channel.bind(("0.0.0.0", DNS_PORT))
+        channel.bind(("0.0.0.0", DNS_PORT))  # noqa: S104  inside a namespace that leads nowhere
     channel.setblocking(False)
     loop.add_reader(channel, _read_udp, channel, resolver, family)
 
@@ -86,12 +87,12 @@ def _read_udp(channel: socket.socket, resolver: Resolver, family: int) -> None:
         reply = resolver.answer(query, socket.inet_ntop(family, asked))
         if reply is None:
             continue
-        level, kind = (socket.IPPROTO_IPV6, IPV6_PKTINFO) if family == socket.AF_INET6 else (socket.IPPROTO_IP, IP_PKTINFO)
-        source = asked + struct.pack("=I", 0) if family == socket.AF_INET6 else struct.pack("=I", 0) + asked + bytes(4)
-        try:
-            channel.sendmsg([reply], [(level, kind, source)], 0, client)
-        except OSError:
-            continue  # the asker is gone
+        if family == socket.AF_INET6:
+            source = (socket.IPPROTO_IPV6, IPV6_PKTINFO, asked + bytes(4))
+        else:
+            source = (socket.IPPROTO_IP, IP_PKTINFO, bytes(4) + asked + bytes(4))
+        with suppress(OSError):  # the asker is gone
+            channel.sendmsg([reply], [source], 0, client)
 
 
 def _asked_address(ancillary: list[tuple[int, int, bytes]], family: int) -> bytes:
@@ -115,7 +116,7 @@ async def serve_tcp(resolver: Resolver, addresses: Iterable[str]) -> None:
                 writer.write(struct.pack("!H", len(reply)) + reply)
                 await writer.drain()
         except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
-            pass
+            return
         finally:
             writer.close()
 

@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import struct
+from pathlib import Path
 from typing import Any
 
 LISTEN = "0A"
@@ -18,11 +19,10 @@ def interfaces() -> list[str]:
 
 def listening(root: str = "/proc/net") -> list[dict[str, Any]]:
     """Every listening TCP socket of the namespace as {"address", "port"}."""
-    found = {}
+    found: dict[tuple[str, int], None] = {}
     for name in ("tcp", "tcp6"):
         try:
-            with open(f"{root}/{name}", encoding="ascii") as table:
-                lines = table.read().splitlines()[1:]
+            lines = Path(root, name).read_text(encoding="ascii").splitlines()[1:]
         except FileNotFoundError:
             continue  # a kernel without IPv6
         for line in lines:
@@ -42,7 +42,10 @@ def measure(path: str, max_bytes: int, max_entries: int) -> dict[str, Any]:
     """Bytes on disk and entries below ``path``, the walk ending as soon as either limit is passed.
 
     ``too_deep``: a directory lies beyond what a path can name. ``free_bytes``: of the file system below it.
+    A ``path`` that is, or lies behind, a symbolic link counts as empty: it leads out of the volume.
     """
+    if os.path.realpath(path) != path or not Path(path).is_dir():
+        return {"bytes": 0, "entries": 0, "too_deep": False, **_space("/opt/ml")}
     total, entries, too_deep = 0, 0, False
     pending = [path]
     while pending and total <= max_bytes and entries <= max_entries:
@@ -59,11 +62,9 @@ def measure(path: str, max_bytes: int, max_entries: int) -> dict[str, Any]:
         except OSError as error:
             # Whatever vanishes or changes under the walk is measured next time.
             too_deep = too_deep or error.errno == errno.ENAMETOOLONG
+    return {"bytes": total, "entries": entries, "too_deep": too_deep, **_space(path)}
+
+
+def _space(path: str) -> dict[str, int]:
     space = os.statvfs(path)
-    return {
-        "bytes": total,
-        "entries": entries,
-        "too_deep": too_deep,
-        "free_bytes": space.f_bavail * space.f_frsize,
-        "free_entries": space.f_favail,
-    }
+    return {"free_bytes": space.f_bavail * space.f_frsize, "free_entries": space.f_favail}

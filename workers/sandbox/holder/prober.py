@@ -8,6 +8,7 @@ import http.client
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 PORT = 8080
@@ -65,10 +66,8 @@ def _talk(connection: http.client.HTTPConnection, command: dict[str, Any], start
 def _cut(connection: http.client.HTTPConnection, expired: threading.Event) -> None:
     expired.set()
     if connection.sock is not None:
-        try:
+        with suppress(OSError):  # closed in the meantime
             connection.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # closed in the meantime
 
 
 def _ms(started: float) -> float:

@@ -108,13 +108,16 @@ class Recorder:
 
     def _packet(self, data: bytes) -> None:
         if data[0] >> 4 == 4:
-            protocol, offset = data[9], (data[0] & 15) * 4
-            source, target = socket.inet_ntop(socket.AF_INET, data[12:16]), socket.inet_ntop(socket.AF_INET, data[16:20])
+            family, protocol, offset = socket.AF_INET, data[9], (data[0] & 15) * 4
+            source, target = data[12:16], data[16:20]
         elif data[0] >> 4 == 6:
-            protocol, offset = data[6], 40
-            source, target = socket.inet_ntop(socket.AF_INET6, data[8:24]), socket.inet_ntop(socket.AF_INET6, data[24:40])
+            family, protocol, offset = socket.AF_INET6, data[6], 40
+            source, target = data[8:24], data[24:40]
         else:
             return
+        self._call(data, protocol, offset, socket.inet_ntop(family, source), socket.inet_ntop(family, target))
+
+    def _call(self, data: bytes, protocol: int, offset: int, source: str, target: str) -> None:
         if target.startswith("127.") or target == "::1":
             return
         if protocol == socket.IPPROTO_TCP:

@@ -1,0 +1,145 @@
+"""What the training and the inference run share: their containers, and what each found out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from docker.types import Mount
+
+from listings.problems import Owner, ProblemError, get
+from listings.reports import CheckOutcome, CheckReport, Evidence, ProblemReport
+from workers.engine import Engine
+from workers.sandbox.holder_client import Holder
+from workers.sandbox.outgoing import describe
+from workers.sandbox.profile import Profile
+from workers.sandbox.subject import Exit, Subject
+from workers.steps.contract import Log, Stop
+
+ML = "/opt/ml"
+MODEL = "/opt/ml/model"
+EXIT_MEANINGS = {
+    126: "the program was found but could not be executed",
+    127: "a program was not found",
+    134: "it aborted itself (SIGABRT)",
+    137: "it was killed (SIGKILL)",
+    139: "it crashed by a memory fault (SIGSEGV)",
+    143: "it was ended by SIGTERM",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every phase of one test works with."""
+
+    engine: Engine
+    image: str
+    holder_image: str
+    labels: Mapping[str, str]
+    name: str
+    log: Log
+    stop: Stop
+    workdir: Path
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one phase established. ``facts`` None: the phase never got as far."""
+
+    phase: str
+    checks: list[CheckReport] = field(default_factory=list)
+    facts: dict[str, Any] | None = None
+    outgoing: list[dict[str, Any]] = field(default_factory=list)
+    lost_calls: int = 0
+    peak_memory: int = 0
+    problem: ProblemReport | None = None
+
+    def add(self, outcome: CheckOutcome, code: str, *, evidence: tuple[Evidence, ...] = (), **params: object) -> None:
+        texts = {key: str(value) for key, value in params.items()}
+        self.checks.append(CheckReport(code, outcome, texts, evidence))
+        if outcome is CheckOutcome.FAIL and self.problem is None:
+            self.problem = ProblemReport(code, texts, evidence)
+
+    def passed(self, code: str, **params: object) -> None:
+        self.add(CheckOutcome.PASS, code, **params)  # type: ignore[arg-type]
+
+    def failed(self, code: str, evidence: tuple[Evidence, ...] = (), **params: object) -> None:
+        self.add(CheckOutcome.FAIL, code, evidence=evidence, **params)
+
+    def warned(self, code: str, evidence: tuple[Evidence, ...] = (), **params: object) -> None:
+        self.add(CheckOutcome.WARN, code, evidence=evidence, **params)
+
+
+@contextmanager
+def containers(bench: Bench, outcome: Outcome, profile: Profile, path: str) -> Iterator[tuple[Holder, Subject, str]]:
+    """A holder with a fresh volume at ``path``, and the container under test, not yet created; the volume's name.
+
+    A seller's problem ends up in ``outcome`` (ours fly on), the calls recorded so far too. All is removed after.
+    """
+    with ExitStack() as stack:
+        volume = f"slipway-{bench.name}-{outcome.phase}"
+        bench.engine.create_volume(name=volume, labels=bench.labels)
+        stack.callback(bench.engine.remove_volume, volume)
+        mount = Mount(target=path, source=volume, type="volume", no_copy=True)
+        holder = Holder.start(bench.engine, bench.holder_image, bench.labels, [mount], bench.stop)
+        stack.callback(holder.close)
+        subject = Subject(bench.engine, holder, profile, bench.log, bench.stop, path)
+        stack.callback(subject.close)
+        try:
+            yield holder, subject, volume
+        except ProblemError as error:
+            if get(error.code).owner is not Owner.SELLER:
+                raise
+            outcome.failed(error.code, error.report.evidence, **error.report.params)
+        outcome.peak_memory = subject.peak_memory
+        if subject.created:
+            _record_calls(outcome, holder, subject)
+            _judge_processes(outcome, subject)
+
+
+def _record_calls(outcome: Outcome, holder: Holder, subject: Subject) -> None:
+    found = holder.call("attempts", subject.stop)
+    outcome.outgoing = describe(outcome.phase, found["attempts"], subject.pump)
+    outcome.lost_calls = int(found["overflow"]) + int(found["dropped_packets"])
+
+
+def _judge_processes(outcome: Outcome, subject: Subject) -> None:
+    limit = subject.profile.pids
+    if subject.most_processes < limit:
+        return
+    report = outcome.failed if outcome.problem else outcome.warned
+    if outcome.problem:
+        outcome.problem = None  # the limit explains what else went wrong
+    report("TEST-PROCESSES", phase=outcome.phase, limit=limit)
+
+
+def judge_memory(outcome: Outcome, subject: Subject, ended: Exit) -> bool:
+    """Add the memory check. True where running out of memory explains the end.
+
+    Raises ProblemError TEST-HOST-TOO-SMALL: out of memory where this host gave less than the instance type has.
+    """
+    profile = subject.profile
+    limit = f"{profile.memory_bytes / (1 << 30):.3g}"
+    clamped = any("GiB" in text for text in profile.clamped)
+    if not ended.out_of_memory:
+        outcome.add(
+            CheckOutcome.SKIP if clamped else CheckOutcome.PASS,
+            "TEST-MEMORY", phase=outcome.phase, limit_gib=limit, peak_mb=subject.peak_memory >> 20,
+        )  # fmt: skip
+        return False
+    if clamped:
+        raise ProblemError("TEST-HOST-TOO-SMALL", instance_type=profile.instance_type, limit_gib=limit)
+    report = outcome.failed if ended.code != 0 else outcome.warned
+    report(
+        "TEST-MEMORY", subject.last_lines(5),
+        phase=outcome.phase, limit_gib=limit, peak_mb=subject.peak_memory >> 20,
+    )  # fmt: skip
+    return ended.code != 0
+
+
+def meaning_of(code: int) -> str:
+    """An exit code in words."""
+    return EXIT_MEANINGS.get(code, "its own exit code" if code < 128 else f"ended by signal {code - 128}")

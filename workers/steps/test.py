@@ -1,0 +1,144 @@
+"""The isolated test: AWS's twin. What it checks and where it differs from AWS is in docs/twin.md."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+
+from listings import blobs
+from listings.problems import ProblemError
+from listings.reports import CheckOutcome, CheckReport, Evidence, StepReport
+from listings.spec.models import InferenceTest, TrainingTest, VersionSpec
+from workers.engine import LABEL_ATTEMPT, connect
+from workers.sandbox import outgoing, serving, training
+from workers.sandbox.holder_image import ensure_holder_image
+from workers.sandbox.model_files import Limits
+from workers.sandbox.phase import Bench, Outcome
+from workers.sandbox.profile import Profile, profile_for
+from workers.sandbox.samples import Samples, wanted_by
+from workers.sandbox.staged import staged_image
+from workers.steps.contract import Log, StepContext
+
+#: Problems of a run that a call to nowhere may have caused: then the call itself fails its check.
+BROKEN_RUN = {"TEST-TRAIN-EXIT", "TEST-TRAIN-TIMEOUT", "TEST-TRAIN-IDLE", "TEST-SERVE-EXITED", "TEST-SERVE-PING",
+              "TEST-REQUEST"}  # fmt: skip
+
+
+class SharedLog:
+    """The attempt's log for two writers: the container's output comes from a thread of its own."""
+
+    def __init__(self, log: Log) -> None:
+        self._log, self._lock = log, threading.Lock()
+
+    def line(self, text: str, stream: str = "out") -> int:
+        with self._lock:
+            return self._log.line(text, stream)
+
+    def section(self, title: str) -> int:
+        with self._lock:
+            return self._log.section(title)
+
+    def tail(self, count: int) -> list[tuple[int, str]]:
+        with self._lock:
+            return self._log.tail(count)
+
+
+def execute(context: StepContext) -> StepReport:
+    """Train and serve the staged image as SageMaker would, with nothing to call.
+
+    Raises ProblemError for what is not the seller's fault, StepStopped; a container that breaks the contract
+    comes back as a report with its problem, every check and all facts.
+    """
+    spec = VersionSpec.model_validate(context.facts["fetch"]["spec"])
+    log = SharedLog(context.log)
+    engine = connect()
+    try:
+        holder_image = ensure_holder_image(engine)
+        log.section("Image")
+        build = context.facts["build"]
+        with staged_image(engine, build["staging_repository"], build["digest"], context.stop) as image:
+            log.line(f"testing {build['digest']} without a network", "slipway")
+            name = str(context.labels.get(LABEL_ATTEMPT, context.attempt_id))
+            bench = Bench(
+                engine, image, holder_image, dict(context.labels), name, log, context.stop, context.workdir
+            )
+            return _test(bench, context, spec)
+    except ProblemError as error:
+        # Found before a container ran: a sample that is not in the source, an archive that cannot be unpacked.
+        return StepReport(problem=error.report)
+    finally:
+        engine.close()
+
+
+def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
+    limits = Limits(settings.SLIPWAY.test_disk_mb << 20, settings.SLIPWAY.test_inodes)
+    archive = str(context.facts["fetch"]["archive_sha256"])
+    samples = Samples.extract(archive, wanted_by(spec), bench.workdir / "samples", limits)
+    outcomes: list[Outcome] = []
+    profile = profile_for(bench.engine, _instance_type(spec))
+    model_sha256: str | None = context.facts["fetch"].get("artifact_sha256")
+    trained: Path | None = None
+    if spec.training is not None:
+        test = spec.tests.training or TrainingTest()
+        outcome, trained = training.run(bench, spec.training, test, samples, profile)
+        outcomes.append(outcome)
+        model_sha256 = (outcome.facts or {}).get("model_sha256")
+    if spec.inference is not None and all(outcome.problem is None for outcome in outcomes):
+        profile = profile_for(bench.engine, spec.tests.inference.instance_type if spec.tests.inference else "")
+        with _model(trained, model_sha256) as model:
+            test_inference = spec.tests.inference or InferenceTest()
+            outcomes.append(
+                serving.run(bench, test_inference, spec.inference.Environment, samples, model, profile)
+            )
+    return _report(outcomes, profile, model_sha256)
+
+
+def _instance_type(spec: VersionSpec) -> str:
+    if spec.training is not None:
+        return spec.tests.training.instance_type if spec.tests.training else ""
+    return spec.tests.inference.instance_type if spec.tests.inference else ""
+
+
+@contextmanager
+def _model(trained: Path | None, sha256: str | None) -> Iterator[IO[bytes] | None]:
+    """The archive to serve: what training just produced, else the version's artifact, else none."""
+    if trained is not None:
+        with trained.open("rb") as file:
+            yield file
+    elif sha256 is not None:
+        with blobs.open_blob(sha256) as stored:
+            yield stored
+    else:
+        yield None
+
+
+def _report(outcomes: list[Outcome], profile: Profile, model_sha256: str | None) -> StepReport:
+    calls = [call for outcome in outcomes for call in outcome.outgoing]
+    problem = next((outcome.problem for outcome in outcomes if outcome.problem), None)
+    broken = problem is not None and problem.code in BROKEN_RUN
+    checks = [check for outcome in outcomes for check in outcome.checks]
+    checks.append(outgoing.check(calls, sum(outcome.lost_calls for outcome in outcomes), broken))
+    checks.append(_size_check(profile))
+    by_phase: dict[str, dict[str, Any] | None] = {outcome.phase: outcome.facts for outcome in outcomes}
+    facts = {
+        "profile": profile.as_json(),
+        "training": by_phase.get("train"),
+        "inference": by_phase.get("serve"),
+        "model_sha256": model_sha256,
+        "outgoing": calls,
+        "peak_memory_bytes": max((outcome.peak_memory for outcome in outcomes), default=0),
+    }
+    return StepReport(facts=facts, checks=tuple(checks), problem=problem)
+
+
+def _size_check(profile: Profile) -> CheckReport:
+    """Run at the size of the chosen instance type, or not: then what was seen of its resources proves nothing."""
+    params = {"instance_type": profile.instance_type or "the host's share", "clamped": ", ".join(profile.clamped)}
+    evidence = tuple(Evidence(f"run at {text}") for text in profile.clamped)
+    outcome = CheckOutcome.SKIP if profile.clamped else CheckOutcome.PASS
+    return CheckReport("TEST-SIZE", outcome, params, evidence)
