@@ -15,6 +15,8 @@ from bootstrap.home import Home, read_json
 
 LOG_TAIL_LINES = 15
 POLL_SECONDS = 0.05
+# Children of this very process, by pid; they would stay zombies if nobody collected them.
+_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def _spawn(home: Home, program: Program) -> subprocess.Popen[bytes]:
             cwd=program.cwd or home.root,
             start_new_session=True,
         )
+    _CHILDREN[child.pid] = child
     record = {"pid": child.pid, "birth": _birth(child.pid), "argv": list(program.argv)[:1]}
     pid_path(home, program.name).write_text(json.dumps(record))
     return child
@@ -121,7 +124,8 @@ def stop(home: Home, name: str, seconds: float = 10) -> bool:
         _reap(pid)
         time.sleep(POLL_SECONDS)
     _signal(os.killpg, pid, signal.SIGKILL)
-    _reap(pid)
+    if pid in _CHILDREN:
+        _CHILDREN.pop(pid).wait()
     path.unlink(missing_ok=True)
     return True
 
@@ -132,6 +136,6 @@ def _signal(send: Callable[[int, int], None], target: int, number: int) -> None:
 
 
 def _reap(pid: int) -> None:
-    """Collect a child of this very process, which would otherwise stay a zombie."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+    """Collect the process if it is a child of this one and has ended."""
+    if pid in _CHILDREN and _CHILDREN[pid].poll() is not None:
+        del _CHILDREN[pid]

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bootstrap import engine, ports, processes
 from bootstrap.home import PYTHON, SHARED, Home
+from bootstrap.report import step
 
 PORTAL, CONTROL, ENGINE, BEAT = "portal", "worker-control", "worker-engine", "beat"
 # Stopped group by group: first what takes work, then what it is taken from.
@@ -26,8 +27,11 @@ def portal_port(home: Home) -> int:
 
 def start(home: Home, env: dict[str, str], port: int) -> None:
     """Start what does not run yet, and wait until all of it is ready. Raises SetupError."""
-    for program in _programs(home, env, port):
-        processes.start(home, program)
+    programs = _programs(home, env, port)
+    with step("Portal, workers and clock"), ThreadPoolExecutor(len(programs)) as pool:
+        started = [pool.submit(processes.start, home, program) for program in programs]
+    for one in started:
+        one.result()
 
 
 def _programs(home: Home, env: dict[str, str], port: int) -> list[processes.Program]:
