@@ -72,8 +72,11 @@ class SpecErrors(Exception):  # noqa: N818 (it stands for several)
         super().__init__("; ".join(str(problem) for problem in self.problems))
 
     def as_report(self) -> ProblemReport:
-        """One problem that stands for all: every single one is a line of its evidence."""
+        """The only problem itself, or one that stands for all: each is then a piece of its evidence."""
         first = self.problems[0]
+        if len(self.problems) == 1:
+            check = first.as_check()
+            return ProblemReport(check.code, check.params, check.evidence)
         evidence = tuple(Evidence(problem.message, label=problem.where) for problem in self.problems)
         count = len(self.problems)
         params = {"count": f"{count} problem{'s' if count != 1 else ''}", "first": str(first)}

@@ -1,0 +1,158 @@
+"""fetch: from what was uploaded to one normalised archive, a checked spec and a checked artifact.
+
+Establishes ``archive_sha256, archive_bytes, files, spec, artifact_sha256, artifact_bytes, commit``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from listings import blobs
+from listings.models import Blob
+from listings.problems import ProblemError
+from listings.reports import CheckOutcome, CheckReport, Evidence, StepReport
+from listings.spec import SpecErrors, SpecProblem, VersionSpec, from_data, parse_bytes, publication_problems
+from listings.spec.document import MAX_CHARACTERS
+from workers.sources.archive import Normalised, normalise
+from workers.sources.artifact import examine
+from workers.sources.members import Limits, readable
+from workers.sources.reading import extract_tree, read_file
+from workers.steps.contract import StepContext
+
+SPEC_FILE = "slipway.yaml"
+_ARCHIVE_CODES = ("SOURCE-PATH-ESCAPE", "SOURCE-LINK-ESCAPE", "SPEC-INVALID", "SPEC-SAMPLE-MISSING")
+
+
+def execute(context: StepContext) -> StepReport:
+    try:
+        form = _from_form(context)
+        normal, archive = _archive(context, form)
+        spec = form or _from_source(context, normal, archive)
+        _check_against_source(context, spec, normal)
+    except SpecErrors as errors:
+        for problem in errors.problems:
+            context.log.line(f"{SPEC_FILE}: {problem}", "slipway")
+        return StepReport(problem=errors.as_report())
+    checks = [CheckReport(code, CheckOutcome.PASS) for code in _ARCHIVE_CODES]
+    artifact = _artifact(context, spec, normal, archive, checks)
+    checks.append(_publication(spec))
+    facts: dict[str, Any] = {
+        "archive_sha256": archive.sha256,
+        "archive_bytes": archive.size,
+        "files": normal.files,
+        "spec": spec.as_json(),
+        "artifact_sha256": artifact.sha256 if artifact else None,
+        "artifact_bytes": artifact.size if artifact else None,
+        "commit": None,
+    }
+    return StepReport(facts=facts, checks=tuple(checks))
+
+
+def _from_form(context: StepContext) -> VersionSpec | None:
+    """The spec that was filled in by form, checked again: limits may have changed since."""
+    if context.version.spec is None:
+        return None
+    spec = from_data(context.version.spec)
+    context.log.line("The spec was filled in by form.", "slipway")
+    return spec
+
+
+def _archive(context: StepContext, form: VersionSpec | None) -> tuple[Normalised, Blob]:
+    upload, log = context.version.source, context.log
+    log.section("Source")
+    log.line(f"{upload.filename}, {readable(upload.blob.size)}, sha256 {upload.blob.sha256}", "slipway")
+    config = settings.SLIPWAY
+    limits = Limits(bytes=config.source_max_bytes, files=config.source_max_files)
+    target = context.workdir / "source.tar.gz"
+    dockerfile = form.build.dockerfile if form else ""
+    with blobs.open_blob(upload.blob.sha256) as packed:
+        normal = normalise(packed, upload.blob.size, target, limits, context.stop.check, dockerfile)
+    for note in normal.notes:
+        log.line(note, "slipway")
+    archive = _store(target)
+    log.line(f"{normal.files} files, {readable(normal.bytes)}; normalised archive sha256 {archive.sha256}", "slipway")
+    return normal, archive
+
+
+def _store(path: Path) -> Blob:
+    with path.open("rb") as content:
+        blob = blobs.store(content)
+    path.unlink()
+    return blob
+
+
+def _from_source(context: StepContext, normal: Normalised, archive: Blob) -> VersionSpec:
+    if not normal.has_file(SPEC_FILE):
+        names = normal.root_names()
+        found = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        raise ProblemError("SOURCE-NO-SPEC", found=found)
+    with blobs.open_blob(archive.sha256) as stored:
+        content = read_file(stored, SPEC_FILE, 4 * MAX_CHARACTERS)
+    assert content is not None
+    spec = parse_bytes(content)
+    context.log.line(f"{SPEC_FILE} is valid.", "slipway")
+    return spec
+
+
+def _check_against_source(context: StepContext, spec: VersionSpec, normal: Normalised) -> None:
+    """Raises SpecErrors for another kind than the listing's and for sample files that are not there."""
+    found: list[SpecProblem] = []
+    kind = context.version.listing.kind
+    if spec.kind != kind:
+        found.append(SpecProblem("SPEC-KIND-MISMATCH", ("kind",), params={"found": spec.kind, "expected": kind}))
+    for place, path in spec.sample_paths():
+        if not normal.has_data(path):
+            found.append(SpecProblem("SPEC-SAMPLE-MISSING", (place,), params={"file": path}))
+    if found:
+        raise SpecErrors(found)
+
+
+def _artifact(
+    context: StepContext, spec: VersionSpec, normal: Normalised, archive: Blob, checks: list[CheckReport]
+) -> Blob | None:
+    """The model's own archive, checked: the uploaded one, else the one in the source."""
+    version = context.version
+    if spec.kind != "ModelPackage":
+        if version.artifact is not None:
+            context.log.line("An algorithm makes its own artifacts; the uploaded ones are not used.", "slipway")
+        return None
+    context.log.section("Model artifacts")
+    if version.artifact is not None:
+        name, blob = version.artifact.filename, version.artifact.blob
+    else:
+        name, blob = _artifact_in_source(spec, normal, archive)
+    with blobs.open_blob(blob.sha256) as content:
+        contents = examine(content, blob.size, name, context.stop.check)
+    context.log.line(
+        f"{name}: {contents.files} files, {readable(contents.bytes)} unpacked; sha256 {blob.sha256}", "slipway"
+    )
+    checks += [CheckReport(code, CheckOutcome.PASS) for code in ("SOURCE-NO-ARTIFACT", "SOURCE-BAD-ARTIFACT")]
+    outcome = CheckOutcome.WARN if contents.wrapper else CheckOutcome.PASS
+    checks.append(CheckReport("SOURCE-ARTIFACT-NESTED", outcome, {"name": name, "top": contents.wrapper}))
+    return blob
+
+
+def _artifact_in_source(spec: VersionSpec, normal: Normalised, archive: Blob) -> tuple[str, Blob]:
+    path = spec.artifact.path if spec.artifact else None
+    if path is None:
+        raise ProblemError("SOURCE-NO-ARTIFACT", detail="none was uploaded, and artifact.path is not set")
+    if not normal.has_file(path):
+        raise ProblemError("SOURCE-NO-ARTIFACT", detail=f"none was uploaded, and the source has no file “{path}”")
+    with blobs.open_blob(archive.sha256) as stored:
+        for _name, content, _size in extract_tree(stored, path):
+            return path, blobs.store(content)
+    raise ProblemError("SOURCE-NO-ARTIFACT", detail=f"“{path}” cannot be read")
+
+
+def _publication(spec: VersionSpec) -> CheckReport:
+    """A warning only: a version can be tested before its texts are written."""
+    missing = publication_problems(spec)
+    if not missing:
+        return CheckReport("SPEC-PUBLICATION", CheckOutcome.PASS)
+    evidence = tuple(Evidence(problem.message, label=problem.path) for problem in missing)
+    count = f"{len(missing)} value{'s' if len(missing) != 1 else ''}"
+    params = {"path": missing[0].path, "what": missing[0].params["what"], "count": count}
+    return CheckReport("SPEC-PUBLICATION", CheckOutcome.WARN, params, evidence)
