@@ -156,20 +156,20 @@ def transition(
     moves: Mapping[str, frozenset[str]],
     source: str,
     target: str,
-    lease: object = _ANY_LEASE,
+    holder: object = _ANY_LEASE,
     where: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> None:
     """Move one row from ``source`` to ``target``, writing ``fields`` in the same statement.
 
-    ``lease`` (UUID or None), when given, must equal the row's lease; ``where`` adds further conditions.
+    ``holder`` (UUID or None), when given, must equal the row's lease; ``where`` adds further conditions.
     Raises IllegalMove if the table does not have the move, StaleState if no row matched.
     """
     if target not in moves.get(source, frozenset()):
         raise IllegalMove(f"{model.__name__}: {source} -> {target}")
     rows = model._default_manager.filter(pk=pk, state=source, **(where or {}))
-    if lease is not _ANY_LEASE:
-        rows = rows.filter(lease=lease)
+    if holder is not _ANY_LEASE:
+        rows = rows.filter(lease=holder)
     if rows.update(state=target, **fields) != 1:
         raise StaleState(f"{model.__name__} {pk} is not {source}, or its lease has passed on")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from listings.views import (
-    audit, home, listings, logs, notices, policies, releases, review, runs, teams, uploads, versions, waivers,
+    attempts, audit, home, listings, notices, policies, releases, review, runs, teams, uploads, versions, waivers,
 )  # fmt: skip
 
 _run = [
@@ -45,9 +45,10 @@ _team = [
     path("releases/<uuid:release>/resubmit/", releases.resubmit, name="release_resubmit"),
     path("releases/<uuid:release>/withdraw/", releases.withdraw, name="release_withdraw"),
     path("waivers/", waivers.index, name="waivers"),
-    path("attempts/<uuid:attempt>/log.txt", logs.raw, name="attempt_log"),
-    path("attempts/<uuid:attempt>/lines.json", logs.lines, name="attempt_lines"),
-    path("live/<uuid:owner>/ticket.json", logs.ticket, name="live_ticket"),
+    path("attempts/<uuid:attempt>/log.txt", attempts.log, name="attempt_log"),
+    path("attempts/<uuid:attempt>/lines.json", attempts.lines, name="attempt_lines"),
+    path("attempts/<uuid:attempt>/search.json", attempts.search, name="attempt_search"),
+    path("live/<uuid:owner>/ticket.json", attempts.ticket, name="live_ticket"),
     path("members/", teams.team, name="team"),
     path("members/add/", teams.add, name="member_add"),
     path("members/<uuid:member>/role/", teams.change_role, name="member_role"),

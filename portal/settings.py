@@ -21,7 +21,6 @@ ALLOWED_HOSTS = [host.strip() for host in SLIPWAY.allowed_hosts.split(",") if ho
 CSRF_TRUSTED_ORIGINS = [SLIPWAY.public_url.rstrip("/")]
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

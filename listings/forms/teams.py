@@ -15,7 +15,7 @@ class MemberForm(forms.Form):
     role = forms.ChoiceField(label="Role", choices=Role, initial=Role.DEVELOPER)
 
 
-class AwsForm(forms.ModelForm[Team]):
+class AwsForm(forms.ModelForm):  # type: ignore[type-arg]
     """The team's AWS connection; the service checks the values."""
 
     class Meta:

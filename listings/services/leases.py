@@ -52,7 +52,7 @@ def claim(attempt_id: UUID, worker: str) -> Claim | None:
         try:
             transition(
                 Attempt, attempt.pk, moves=ATTEMPT_MOVES, source=AttemptState.QUEUED, target=AttemptState.RUNNING,
-                started_at=now, deadline_at=deadline, **held | {"lease": lease},
+                started_at=now, deadline_at=deadline, lease=lease, **held,
             )  # fmt: skip
         except StaleState:
             return None
@@ -101,6 +101,7 @@ def finish(
     target = target or outcome_of(report)
     fields = {
         "finished_at": timezone.now(), "facts": report.facts, "log": log, "log_lines": log_lines, "lease": None,
+        "lease_expires_at": None,
     } | _problem_fields(report.problem)  # fmt: skip
     try:
         if target == AttemptState.CANCELLED:
@@ -120,10 +121,7 @@ def finish(
 
 
 def _move(attempt_id: UUID, lease: UUID, source: str, target: str, fields: dict[str, object]) -> None:
-    new = dict(fields)
-    new.pop("lease")
-    transition(Attempt, attempt_id, moves=ATTEMPT_MOVES, source=source, target=target, lease=lease, **new)
-    Attempt.objects.filter(pk=attempt_id).update(lease=None, lease_expires_at=None)
+    transition(Attempt, attempt_id, moves=ATTEMPT_MOVES, source=source, target=target, holder=lease, **fields)
 
 
 def _problem_fields(problem: ProblemReport | None) -> dict[str, object]:
@@ -199,7 +197,7 @@ def lose(attempt: Attempt, now: datetime | None = None) -> bool:
         transition(
             Attempt, attempt.pk, moves=ATTEMPT_MOVES, source=attempt.state,
             target=AttemptState.CANCELLED if cancelled else AttemptState.LOST,
-            lease=attempt.lease, where={"lease_expires_at__lt": now}, finished_at=now,
+            holder=attempt.lease, where={"lease_expires_at__lt": now}, finished_at=now,
             **_problem_fields(None if cancelled else lost),
         )  # fmt: skip
     except StaleState:

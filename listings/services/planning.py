@@ -67,6 +67,7 @@ def next_steps(steps: Mapping[str, StepView], *, loss_limit: int) -> Moves:
             needs = [states[need] for need in NEEDS[StepName(name)] if need in states]
             if all(state in _DONE for state in needs):
                 start.append(name)
+                states[name] = StepState.QUEUED
             elif any(state in STEP_UNSUCCESSFUL or state == StepState.BLOCKED for state in needs):
                 states[name] = StepState.BLOCKED
                 if view.state == StepState.WAITING:

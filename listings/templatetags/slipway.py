@@ -256,3 +256,80 @@ def spark(runs: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
         height = max(4.0, 24.0 * (seconds / tallest))
         bars.append({"x": index * 4.8, "y": round(26 - height, 1), "height": round(height, 1), "css": state_class(state)})
     return bars
+
+
+_ACTS: Mapping[str, str] = {
+    "listing.create": "made the listing",
+    "listing.update": "changed the listing",
+    "listing.archive": "archived",
+    "listing.restore": "restored",
+    "version.create": "made",
+    "version.submit": "submitted",
+    "version.delete_draft": "removed the draft",
+    "run.start": "started",
+    "run.cancel": "cancelled",
+    "run.passed": "finished: passed",
+    "run.failed": "finished: failed",
+    "run.cancelled": "finished: cancelled",
+    "run.superseded": "was overtaken in",
+    "step.retry": "retried",
+    "release.request": "asked to release",
+    "release.approve": "approved",
+    "release.ask_for_changes": "asked for changes to",
+    "release.resubmit": "asked again to release",
+    "release.resume": "resumed registering",
+    "release.registered": "registered",
+    "release.registration_failed": "could not register",
+    "release.publish": "pressed Publish for",
+    "release.published": "published",
+    "release.publish_failed": "could not publish",
+    "release.withdraw": "withdrew",
+    "team.create": "made the team",
+    "team.aws": "changed the AWS connection of",
+    "member.add": "added",
+    "member.role": "changed the role of",
+    "member.remove": "removed",
+    "waiver.ask": "asked to waive",
+    "waiver.granted": "waived",
+    "waiver.refused": "refused to waive",
+    "waiver.revoked": "revoked the waiver of",
+    "policy.amend": "amended",
+}
+
+
+@register.filter
+def act_words(action: str) -> str:
+    """An audit event's ``noun.verb`` as the middle of a sentence: who (this) what."""
+    return _ACTS.get(action, action.replace(".", " ").replace("_", " "))
+
+
+@register.filter
+def run_bars(runs: Sequence[Any]) -> list[tuple[str, float]]:
+    """(state, seconds) of each run, for ``spark``; a running one counts until now."""
+    now = timezone.now()
+    return [(run.state, ((run.finished_at or now) - run.created_at).total_seconds()) for run in runs]
+
+
+@register.filter
+def run_summary(runs: Sequence[Any]) -> str:
+    """The bars in words."""
+    counts = {label: sum(run.state == state for run in runs) for state, label in RunState.choices}
+    return ", ".join(f"{count} {label.lower()}" for label, count in counts.items() if count) or "no runs"
+
+
+@register.filter
+def at(rows: Sequence[Any], index: int) -> Any:
+    """``rows[index]``, also from the end; None beyond it."""
+    try:
+        return rows[index]
+    except IndexError:
+        return None
+
+
+@register.filter
+def asked_in(reason: Any, version: Any) -> bool:
+    """Whether a waiver of this gate reason was asked for and is not yet decided."""
+    if not hasattr(version, "_asked"):
+        open_ = version.waivers.filter(granted_at=None, refused_at=None, revoked_at=None)
+        version._asked = set(open_.values_list("code", "subject"))
+    return (reason.code, reason.subject) in version._asked

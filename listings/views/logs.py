@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from listings import livelog
 from listings.blobs import open_blob
@@ -20,7 +20,6 @@ from listings.models import Attempt
 PAGE_LINES = 20_000
 MOST_HITS = 2_000
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_FLUSH_LINES = 500
 
 
 def ticket(request: HttpRequest, owner_id: UUID) -> JsonResponse:
@@ -28,24 +27,27 @@ def ticket(request: HttpRequest, owner_id: UUID) -> JsonResponse:
     return _json({"ticket": livelog.issue_ticket(owner_id, request.user.pk), "seconds": livelog.TICKET_SECONDS})
 
 
-def raw(request: HttpRequest, attempt: Attempt, *, download: bool = False) -> HttpResponseBase:
-    """The stored log as plain text; ``?ansi=1`` keeps colours. 409 while the attempt still writes it."""
-    response: HttpResponseBase
+def raw(request: HttpRequest, attempt: Attempt, *, download: bool = False) -> HttpResponse:
+    """The stored log as plain text; ``?ansi=1`` keeps colours. 409 while the attempt still writes it.
+
+    Answered whole: a stored log is bounded to about 10 MB.
+    """
     if attempt.log_id is None:
-        sentence = "This log is stored when the step ends.\n" if attempt.is_open else "This attempt wrote no log.\n"
-        response = HttpResponse(sentence, status=409 if attempt.is_open else 404, content_type="text/plain; charset=utf-8")
+        status = 409 if attempt.is_open else 404
+        text = "This log is stored when the step ends.\n" if attempt.is_open else "This attempt wrote no log.\n"
     else:
-        keep_colours = request.GET.get("ansi") == "1"
-        response = StreamingHttpResponse(
-            _text(_records(attempt), keep_colours=keep_colours), content_type="text/plain; charset=utf-8"
-        )
+        status, text = 200, "".join(f"{_line(record)}\n" for record in _records(attempt))
+        if request.GET.get("ansi") != "1":
+            text = _COLOURS.sub("", text)
+    response = HttpResponse(text, status=status, content_type="text/plain; charset=utf-8")
+    if status == 200:
         response["Content-Disposition"] = f'{"attachment" if download else "inline"}; filename="{file_name(attempt)}"'
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "private, no-cache"
     return response
 
 
-def download(request: HttpRequest, attempt: Attempt) -> HttpResponseBase:
+def download(request: HttpRequest, attempt: Attempt) -> HttpResponse:
     return raw(request, attempt, download=True)
 
 
@@ -68,7 +70,7 @@ def lines(request: HttpRequest, attempt: Attempt) -> JsonResponse:
 
 
 def search(request: HttpRequest, attempt: Attempt) -> JsonResponse:
-    """Lines that contain ``?q=`` (any case, colours apart): ``hits`` holds the first as [number, text], ``count`` all."""
+    """Lines that contain ``?q=`` in any case: ``count`` of all, and the first of them as ``hits`` of [number, text]."""
     words = request.GET.get("q", "").strip().casefold()
     if attempt.log_id is None or not words:
         state = "stored" if attempt.log_id else _unstored(attempt)
@@ -94,12 +96,6 @@ def file_name(attempt: Attempt) -> str:
 def _records(attempt: Attempt) -> Iterator[Record]:
     with open_blob(str(attempt.log_id)) as stored:
         yield from livelog.read_records(stored)
-
-
-def _text(records: Iterator[Record], *, keep_colours: bool) -> Iterator[str]:
-    while block := list(islice(records, _FLUSH_LINES)):
-        text = "\n".join(map(_line, block)) + "\n"
-        yield text if keep_colours else _COLOURS.sub("", text)
 
 
 def _line(record: Record) -> str:
