@@ -157,8 +157,8 @@ def _run(command: list[str], private: Path, stop: Stop, say: Callable[[str], obj
     timer.daemon = True
     timer.start()
     stop.on_stop(end)
+    assert child.stdout is not None
     try:
-        assert child.stdout is not None
         for line in child.stdout:
             last.append(line.rstrip())
             say(line.rstrip())
@@ -167,6 +167,7 @@ def _run(command: list[str], private: Path, stop: Stop, say: Callable[[str], obj
         timer.cancel()
         stop.forget(end)
         _end(child)
+        child.stdout.close()
     stop.check()
     if late.is_set():
         raise CopyFailed(f"the copy took more than {timeout:g} s", tuple(last))
