@@ -26,7 +26,8 @@ def test_shipped_table_is_the_marketplace_pages_list() -> None:
     [
         ("debian", "10"), ("debian", "10.13"), ("debian", "7.11"), ("debian", "6.0.10"), ("debian", "6.0"),
         ("debian", "6"), ("ubuntu", "18.04"), ("ubuntu", "18.04.6"), ("ubuntu", "12.10"), ("centos", "7"),
-        ("centos", "7.9.2009"), ("centos", "5.11"), ("ol", "7.9"), ("ol", "6.10"), ("alpine", "3.5.2"), ("alpine", "3.3.3"), ("alpine", "3.4"),
+        ("centos", "7.9.2009"), ("centos", "5.11"), ("ol", "7.9"), ("ol", "6.10"),
+        ("alpine", "3.5.2"), ("alpine", "3.3.3"), ("alpine", "3.4"),
         ("amzn", "2"), ("amzn", "2018.03"), ("amzn", "2023"), ("amzn", ""), ("Debian", " 10 "),
     ],
 )
