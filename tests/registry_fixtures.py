@@ -51,12 +51,13 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         return
     folder = tmp_path_factory.mktemp("registry")
     port = _free_port()
-    server = subprocess.Popen(
-        ["docker-registry", "serve", str(_configuration(folder, port))],
-        stdout=(folder / "log").open("wb"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            ["docker-registry", "serve", str(_configuration(folder, port))],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         _wait(f"http://127.0.0.1:{port}/v2/", server, folder / "log")
         yield Registry(f"127.0.0.1:{port}", USERNAME, PASSWORD)

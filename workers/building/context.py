@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from docker.utils.build import PatternMatcher
 
@@ -55,14 +55,15 @@ def write_context(archive: IO[bytes], source: Source, dockerfile: str, target: P
 
     ``check`` is called for each entry and may raise to stop.
     """
-    matcher = PatternMatcher(list(source.ignore))
+    # Typed as taking a path by its stubs, yet it matches text only.
+    matcher: Any = PatternMatcher(list(source.ignore))
     keep = {normalise(dockerfile), ".dockerignore"}
     dropped = 0
     with tarfile.open(fileobj=archive, mode="r|gz") as members, tarfile.open(target, "w") as output:
         for member in members:
             check()
             name = normalise(member.name)
-            if name not in keep and matcher.matches(Path(name)):
+            if name not in keep and matcher.matches(name):
                 dropped += 1
                 continue
             content = members.extractfile(member) if member.isfile() else None

@@ -171,10 +171,14 @@ def _close_network(engine: Engine, container: Container, options: RoomOptions, l
         if ipaddress.IPv4Address(server) in {n.network_address for n in (*host, *METADATA)} or server == gateway:
             raise ProblemError("BUILD-DNS", server=server)
     commands = [f"ip route del {network} dev {device}" for network in connected]
-    closed = {*CLOSED, *(Network(n, strict=False) for n in connected), *host, Network(gateway)}
+    bridge = [Network(network, strict=False) for network in connected]
+    closed = {*CLOSED, *bridge, *host, Network(gateway)}
     opened = {*options.allow, *(Network(server) for server in servers)}
     commands += [f"ip route add prohibit {network}" for network in sorted(closed - opened)]
-    commands += [f"ip route add {network} via {gateway} dev {device} onlink" for network in sorted(opened)]
+    for network in sorted(opened):
+        is_near = any(network.subnet_of(near) for near in bridge)
+        way = f"dev {device}" if is_near else f"via {gateway} dev {device} onlink"
+        commands.append(f"ip route add {network} {way}")
     commands += [f"ip route replace prohibit {network}" for network in METADATA]
     _execute(engine, container, "set -e\n" + "\n".join(commands))
     _prove_closed(engine, container, [str(n.network_address) for n in (*METADATA, *(host - opened), Network(gateway))])
