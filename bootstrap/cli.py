@@ -57,7 +57,7 @@ def demo(arguments: argparse.Namespace) -> int:
     before = product.running(DEMO)
     try:
         env = _start_demo()
-        code = show([PYTHON, "manage.py", "demo", *(["--once"] if arguments.once else [])], env=env)
+        code = show([PYTHON, "manage.py", "demo"], env=env)
         if not arguments.once and code == 0:
             _stay()
         return code
