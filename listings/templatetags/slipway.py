@@ -91,7 +91,7 @@ def tag(state: str, text: str = "") -> SafeString:
 @register.filter
 def size(count: float | None) -> str:
     """Bytes in decimal units, as registries and AWS give them: ``365 MB``."""
-    if count is None:
+    if not isinstance(count, int | float):
         return "—"
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
@@ -104,7 +104,7 @@ def size(count: float | None) -> str:
 @register.filter
 def memory(count: float | None) -> str:
     """Bytes in binary units, as memory is sold: ``612 MiB``."""
-    if count is None:
+    if not isinstance(count, int | float):
         return "—"
     value = float(count) / 1024**2
     return f"{value:.0f} MiB" if value < 10_000 else f"{value / 1024:.1f} GiB"
@@ -113,7 +113,7 @@ def memory(count: float | None) -> str:
 @register.filter
 def duration(seconds: float | None) -> str:
     """``0.9 s``, ``42 s``, ``3 min 05 s``, ``2 h 10 min``; empty without a value."""
-    if seconds is None:
+    if not isinstance(seconds, int | float):
         return ""
     if seconds < 10:
         return f"{seconds:.1f} s"
