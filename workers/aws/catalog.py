@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -22,8 +23,13 @@ class Busy(Exception):
     """Another change set holds the product; the message is AWS's."""
 
 
-class IntentRefused(Exception):
-    """The Catalog does not check changes of this kind without applying them; the message is AWS's."""
+class CheckRefused(Exception):
+    """The Catalog took no change set with the intent VALIDATE; the message is AWS's."""
+
+    @property
+    def about_intent(self) -> bool:
+        """Whether AWS objects to the intent (its reference grants it to AMI products only), not to the content."""
+        return re.search(r"\bintent\b", str(self), re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ def request_token(release: UUID, intent: str, change_set: ChangeSet, turn: int) 
 def start(clients: Clients, change_set: ChangeSet, *, intent: str, token: str, name: str) -> str:
     """Start the change set, or find the one started with ``token``. Returns its id.
 
-    ``intent`` is VALIDATE or APPLY. Raises Busy, IntentRefused (VALIDATE only) and ProblemError.
+    ``intent`` is VALIDATE or APPLY. Raises Busy, CheckRefused (VALIDATE only) and ProblemError.
     """
     with aws_errors("start the change set" if intent == "APPLY" else "have the change set checked"):
         try:
@@ -78,7 +84,7 @@ def start(clients: Clients, change_set: ChangeSet, *, intent: str, token: str, n
             if code_of(error) == "ResourceInUseException":
                 raise Busy(message_of(error)) from error
             if intent == "VALIDATE" and code_of(error) == "ValidationException":
-                raise IntentRefused(message_of(error)) from error
+                raise CheckRefused(message_of(error)) from error
             raise
     return str(answer["ChangeSetId"])
 

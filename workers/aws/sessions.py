@@ -15,6 +15,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
+from botocore.loaders import create_loader
 from django.conf import settings
 
 from listings.problems import ProblemError
@@ -75,6 +76,16 @@ def client_config(endpoint_url: str) -> Config:
     )
 
 
+#: Service models are large and never change: read once for all teams, not once for each.
+_loader = create_loader()
+
+
+def _core_session() -> botocore.session.Session:
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _loader)
+    return core
+
+
 class Clients:
     """Clients of one connection; safe to share between threads."""
 
@@ -113,10 +124,11 @@ class Clients:
         return make(name, region_name=region, endpoint_url=endpoint or None, config=client_config(endpoint))
 
     def _platform_session(self) -> boto3.Session:
-        if _is_aws(self.connection.endpoint_url):
-            return boto3.Session(region_name=self.connection.region)
-        # The stand-in checks no signatures; without this botocore would look for an instance role.
-        return boto3.Session("slipway", "slipway", region_name=self.connection.region)
+        core = _core_session()
+        if not _is_aws(self.connection.endpoint_url):
+            # The stand-in checks no signatures; without this botocore would look for an instance role.
+            core.set_credentials("slipway", "slipway")
+        return boto3.Session(botocore_session=core, region_name=self.connection.region)
 
     def _assume(self) -> dict[str, str]:
         sts = self._client(self._platform_session(), "sts", self.connection.region)
@@ -132,7 +144,7 @@ class Clients:
         }
 
     def _assumed_session(self) -> boto3.Session:
-        core = botocore.session.get_session()
+        core = _core_session()
         # botocore's own way to plug in credentials that renew themselves; it has no public setter.
         core._credentials = DeferredRefreshableCredentials(self._assume, "assume-role")  # type: ignore[attr-defined]
         return boto3.Session(botocore_session=core, region_name=self.connection.region)

@@ -103,9 +103,10 @@ def validate(
         else:
             found = _begin(context, clients, release, change_set, "VALIDATE")
             context.log.line(f"The Marketplace checks the change set ({found.change_set_id}).", "slipway")
-    except catalog.IntentRefused as refused:
-        context.log.line(f"The Marketplace does not check this change set beforehand: {refused}", "slipway")
-        return {"intent": "VALIDATE", "status": "REFUSED", "outcome": "skipped", "reason": str(refused), "errors": []}
+    except catalog.CheckRefused as refused:
+        context.log.line(f"The Marketplace refused to check the change set: {refused}", "slipway")
+        outcome = "skipped" if refused.about_intent else "failed"
+        return {"intent": "VALIDATE", "status": "REFUSED", "outcome": outcome, "reason": str(refused), "errors": []}
     except catalog.Busy as busy:
         return _skip_if_long_busy(context, known, str(busy))
     answer = {"intent": "VALIDATE", **found.as_json()}
