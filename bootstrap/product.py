@@ -27,6 +27,7 @@ def portal_port(home: Home) -> int:
 
 def start(home: Home, env: dict[str, str], port: int) -> None:
     """Start what does not run yet, and wait until all of it is ready. Raises SetupError."""
+    home.directory("static")
     programs = _programs(home, env, port)
     with step("Portal, workers and clock"), ThreadPoolExecutor(len(programs)) as pool:
         started = [pool.submit(processes.start, home, program) for program in programs]
