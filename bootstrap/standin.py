@@ -7,6 +7,8 @@ from bootstrap.home import PYTHON, Home, write_private
 from bootstrap.registry import Registry
 
 NAME = "aws-standin"
+#: The demo team's bucket (listings/demo.py): account, Region, name.
+DEMO_BUCKET = "111122223333:us-east-1:slipway-demo-acme-vision"
 
 
 def ensure(home: Home, registry: Registry) -> str:
@@ -21,7 +23,7 @@ def ensure(home: Home, registry: Registry) -> str:
     write_private(password, registry.password)
     argv = [PYTHON, "-m", "workers.aws.standin", "--port", port, "--registry", registry.url]
     argv += ["--registry-username", registry.username, "--registry-password-file", password]
-    argv += ["--seconds", "1", "--state", home.path("aws-standin", "state")]
+    argv += ["--seconds", "1", "--state", home.path("aws-standin", "state"), "--bucket", DEMO_BUCKET]
     program = processes.Program(NAME, [str(part) for part in argv], ready=lambda: ports.answers(port))
     processes.start(home, program)
     return f"http://{ports.LOOPBACK}:{port}"
