@@ -16,7 +16,15 @@ import requests
 
 from listings import blobs
 from listings.problems import ProblemError
-from tests.aws_fixtures import Aws, aws, standin, standin_server  # noqa: F401  fixtures
+from tests.aws_fixtures import (  # noqa: F401  some are fixtures
+    ALGORITHM,
+    MODEL_PACKAGE,
+    Aws,
+    aws,
+    spec_of,
+    standin,
+    standin_server,
+)
 from tests.engine.context import MemoryLog, make_context
 from tests.engine.registry_steps import named, use_as_staging
 from tests.images_by_hand import HandMade, program, tar
@@ -29,21 +37,19 @@ pytestmark = pytest.mark.django_db
 
 SOURCE = {
     "samples/train/a.csv": b"1,2\n", "samples/train/deep/b.csv": b"3,4\n", "samples/row.csv": b"5\n",
-    "samples/bad.csv": b"?\n", "samples/row.json": b"{}", "Dockerfile": b"FROM scratch\n",
+    "samples/bad.csv": b"?\n", "samples/row.json": b"{}",
+    "samples/row2.csv": b"6\n", "samples/row3.csv": b"7\n", "Dockerfile": b"FROM scratch\n",
 }  # fmt: skip
 
 
-def request(body: str, content_type: str = "text/csv", status: int = 200) -> dict[str, Any]:
-    return {"name": body, "body": body, "content_type": content_type, "expect": {"status": status}}
-
-
-TESTS = {
-    "training": {"channels": {"train": {"path": "samples/train", "content_type": "text/csv"}}},
-    "inference": {"requests": [
-        request("samples/bad.csv", status=400), request("samples/row.csv"),
-        request("samples/row.json", "application/json"),
-    ]},
-}  # fmt: skip
+MANY_REQUESTS = """requests:
+      - {name: bad, body: samples/bad.csv, content_type: text/csv, expect: {status: 400}}
+      - {name: good, body: samples/row.csv, content_type: text/csv}
+      - {name: other type, body: samples/row.json, content_type: application/json}
+      - {name: again, body: samples/row2.csv, content_type: text/csv}
+      - {name: other answer, body: samples/row3.csv, content_type: text/csv, accept: application/json}
+"""
+SINGLE = "requests: [{name: one row, body: samples/row.csv, content_type: text/csv, accept: text/csv}]"
 
 
 def archive(files: dict[str, bytes]) -> bytes:
@@ -63,15 +69,17 @@ class Pusher:
         self.staging = f"staging/{uuid.uuid4().hex}"
         self.slug = f"trees-{uuid.uuid4().hex[:8]}"
         self.digest = HandMade([tar([program("bin/train", uuid.uuid4().bytes)])]).push(self.client, self.staging)
-        self.kind, self.tests = "Algorithm", TESTS
+        self.spec = ALGORITHM
         self.number = "1.0.0"
         self.artifact: bytes | None = None
         self.log = MemoryLog()
 
     def context(self, stop: Stop | None = None) -> StepContext:
         source = blobs.store(archive(SOURCE))
-        fetch: dict[str, Any] = {"archive_sha256": source.sha256, "spec": {"kind": self.kind, "tests": self.tests},
-                                 "artifact_sha256": None, "artifact_bytes": None}  # fmt: skip
+        fetch: dict[str, Any] = {
+            "archive_sha256": source.sha256, "spec": spec_of(self.spec).as_json(),
+            "artifact_sha256": None, "artifact_bytes": None,
+        }  # fmt: skip
         if self.artifact is not None:
             kept = blobs.store(self.artifact)
             fetch |= {"artifact_sha256": kept.sha256, "artifact_bytes": kept.size}
@@ -165,18 +173,23 @@ class TestInputs:
         assert pusher.objects(uri) == {"a.csv": b"1,2\n", "deep/b.csv": b"3,4\n"}
 
     def test_transform_gets_only_samples_that_are_answered_well_and_of_one_type(self, pusher: Pusher) -> None:
-        assert pusher.objects(pusher.run()["validation"]["transform"]) == {"01-row.csv": b"5\n"}
+        assert SINGLE in ALGORITHM
+        pusher.spec = ALGORITHM.replace(SINGLE, MANY_REQUESTS)
+        for name in ("SupportedContentTypes", "SupportedResponseMIMETypes"):
+            pusher.spec = pusher.spec.replace(f"  {name}: [text/csv]", f"  {name}: [text/csv, application/json]")
+        objects = pusher.objects(pusher.run()["validation"]["transform"])
+        assert objects == {"01-row.csv": b"5\n", "02-row2.csv": b"6\n"}
 
     def test_algorithm_sends_no_artifact(self, pusher: Pusher) -> None:
         pusher.artifact = b"trained here"
         assert pusher.run()["artifact_uri"] is None
 
     def test_model_packages_artifact_lies_under_its_digest(self, pusher: Pusher) -> None:
-        pusher.kind, pusher.tests, pusher.artifact = "ModelPackage", {}, b"a model"
+        pusher.spec, pusher.artifact = MODEL_PACKAGE, b"a model"
         facts = pusher.run()
         assert facts["artifact_uri"].endswith("/model.tar.gz")
         assert pusher.objects(facts["artifact_uri"]) == {"": b"a model"}
-        assert facts["validation"] == {"training": {}, "transform": None}
+        assert facts["validation"]["training"] == {}
 
     def test_nothing_is_uploaded_twice(self, pusher: Pusher) -> None:
         pusher.run()
@@ -186,7 +199,7 @@ class TestInputs:
         assert uploads(pusher) == before
 
     def test_sample_that_is_not_in_the_source_is_named(self, pusher: Pusher) -> None:
-        pusher.tests = {"training": {"channels": {"train": {"path": "samples/nothing"}}}}
+        pusher.spec = ALGORITHM.replace("samples/train", "samples/nothing")
         with pytest.raises(ProblemError) as caught:
             pusher.run()
         assert caught.value.code == "PUSH-SAMPLE-MISSING"

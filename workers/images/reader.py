@@ -219,7 +219,7 @@ def layer_history(raw: dict[str, Any], layers: int) -> list[str]:
     history = [item for item in raw.get("history") or () if not item.get("empty_layer")]
     if len(history) != layers:
         return [""] * layers
-    return [instruction(printable(str(item.get("created_by") or ""))) for item in history]
+    return [instruction(printable(str(item.get("created_by") or item.get("comment") or ""))) for item in history]
 
 
 def instruction(created_by: str) -> str:

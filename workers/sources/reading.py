@@ -29,7 +29,7 @@ def extract_tree(archive: IO[bytes], path: str) -> Iterator[tuple[str, IO[bytes]
     """
     wanted = posixpath.normpath(path)
     below = "" if wanted == "." else f"{wanted}/"
-    for name, content, size in _files(archive):
+    for name, content, size in files(archive):
         if name == wanted:
             yield posixpath.basename(name), content, size
         elif name.startswith(below):
@@ -39,13 +39,14 @@ def extract_tree(archive: IO[bytes], path: str) -> Iterator[tuple[str, IO[bytes]
 def read_file(archive: IO[bytes], path: str, limit: int) -> bytes | None:
     """The content of the file at ``path``: at most ``limit`` + 1 bytes of it, None if there is no such file."""
     wanted = posixpath.normpath(path)
-    for name, content, _size in _files(archive):
+    for name, content, _size in files(archive):
         if name == wanted:
             return content.read(limit + 1)
     return None
 
 
-def _files(archive: IO[bytes]) -> Iterator[tuple[str, IO[bytes], int]]:
+def files(archive: IO[bytes]) -> Iterator[tuple[str, IO[bytes], int]]:
+    """(name, content, size in bytes) of every file in the source; ``content`` as in ``extract_tree``."""
     with tarfile.open(fileobj=archive, mode="r|gz") as opened:
         for entry in opened:
             # A stream never goes back, so tarfile's memory of earlier members is of no use.

@@ -1,14 +1,15 @@
-"""Files that a spec names, taken out of a version's normalised archive."""
+"""Files that a spec names, copied out of a version's normalised archive."""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tarfile
+import posixpath
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from workers.sources import reading
 
 CHUNK = 1 << 20
 
@@ -26,26 +27,23 @@ class Sample:
 def extract(archive: IO[bytes], paths: Iterable[str], into: Path, check: Callable[[], None]) -> dict[str, list[Sample]]:
     """Each path with its files: one for a file, everything below it for a directory, none if it is not there.
 
-    One pass over ``archive`` (tar, any compression). Copies go to ``into``, named by number, so that no name in the
-    archive becomes a name on this host.
+    One pass over ``archive``, however many paths. Copies go to ``into``, named by number, so that no name in the
+    archive becomes a name on this host. ``check`` is called between files and may raise to stop.
     """
-    wanted = {path: _clean(path) for path in paths}
-    found: dict[str, list[Sample]] = {path: [] for path in wanted}
+    roots = {path: posixpath.normpath(path) for path in paths}
+    found: dict[str, list[Sample]] = {path: [] for path in roots}
     into.mkdir(parents=True, exist_ok=True)
     number = 0
-    with tarfile.open(fileobj=archive, mode="r:*") as tar:
-        for member in tar:
-            check()
-            name = _clean(member.name)
-            users = {path: relative for path, root in wanted.items() if (relative := _relative(name, root))}
-            source = tar.extractfile(member) if users and not member.isdir() else None
-            if source is None:
-                continue
-            number += 1
-            copy = into / str(number)
-            sha256, size = _copy(source, copy)
-            for path, relative in users.items():
-                found[path].append(Sample(relative, copy, sha256, size))
+    for name, content, size in reading.files(archive):
+        check()
+        users = {path: relative for path, root in roots.items() if (relative := _relative(name, root))}
+        if not users:
+            continue
+        number += 1
+        copy = into / str(number)
+        sha256 = _copy(content, copy)
+        for path, relative in users.items():
+            found[path].append(Sample(relative, copy, sha256, size))
     return found
 
 
@@ -55,21 +53,19 @@ def set_digest(samples: Iterable[Sample]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _clean(path: str) -> str:
-    return "/".join(part for part in path.split("/") if part not in ("", "."))
-
-
 def _relative(name: str, root: str) -> str:
     """``name`` as seen from ``root``, or empty if it is not there."""
     if name == root:
-        return name.rpartition("/")[2]
-    if not root:
+        return posixpath.basename(name)
+    if root == ".":
         return name
     return name.removeprefix(f"{root}/") if name.startswith(f"{root}/") else ""
 
 
-def _copy(source: IO[bytes], target: Path) -> tuple[str, int]:
-    with source, target.open("wb") as out:
-        shutil.copyfileobj(source, out, CHUNK)
-    with target.open("rb") as written:
-        return hashlib.file_digest(written, "sha256").hexdigest(), target.stat().st_size
+def _copy(content: IO[bytes], target: Path) -> str:
+    digest = hashlib.sha256()
+    with target.open("wb") as out:
+        while chunk := content.read(CHUNK):
+            digest.update(chunk)
+            out.write(chunk)
+    return digest.hexdigest()

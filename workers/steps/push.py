@@ -15,8 +15,10 @@ from listings.blobs import open_blob
 from listings.models import Team
 from listings.problems import ProblemError
 from listings.reports import Evidence, StepReport
+from listings.spec import VersionSpec
 from workers.aws import ecr as aws_ecr
 from workers.aws import s3
+from workers.aws.registration import validation_request
 from workers.aws.sessions import Clients, session_for
 from workers.registries import (
     DOCKER_MANIFEST,
@@ -45,8 +47,9 @@ def execute(context: StepContext) -> StepReport:
     s3.ensure_bucket(clients, team.s3_bucket)
     facts = _push_image(context, clients, team)
     context.stop.check()
-    facts["artifact_uri"] = _push_artifact(context, clients, team.s3_bucket)
-    facts["validation"] = _push_samples(context, clients, team.s3_bucket)
+    spec = VersionSpec.stored(dict(context.facts["fetch"]["spec"]))
+    facts["artifact_uri"] = _push_artifact(context, clients, team.s3_bucket, spec)
+    facts["validation"] = _push_samples(context, clients, team.s3_bucket, spec)
     return StepReport(facts)
 
 
@@ -137,11 +140,11 @@ def _verify(target: tuple[Registry, str], tag: str, digest: str) -> None:
 # -- what AWS validates with -------------------------------------------------------------------------
 
 
-def _push_artifact(context: StepContext, clients: Clients, bucket: str) -> str | None:
+def _push_artifact(context: StepContext, clients: Clients, bucket: str, spec: VersionSpec) -> str | None:
     """A model package's archive. An algorithm's model is made by AWS's own training and never sent."""
     fetch = context.facts["fetch"]
     sha256 = fetch.get("artifact_sha256")
-    if fetch["spec"]["kind"] != "ModelPackage" or not sha256:
+    if spec.kind != "ModelPackage" or not sha256:
         return None
     context.log.section("Model artifact")
     try:
@@ -155,13 +158,11 @@ def _push_artifact(context: StepContext, clients: Clients, bucket: str) -> str |
     return uri
 
 
-def _push_samples(context: StepContext, clients: Clients, bucket: str) -> dict[str, Any]:
+def _push_samples(context: StepContext, clients: Clients, bucket: str, spec: VersionSpec) -> dict[str, Any]:
     """The sample data, each set under a prefix of its own: SageMaker reads everything below the address it is given."""
-    tests = context.facts["fetch"]["spec"].get("tests") or {}
-    channels = {
-        name: str(sample["path"]) for name, sample in ((tests.get("training") or {}).get("channels") or {}).items()
-    }
-    requests = transform_requests((tests.get("inference") or {}).get("requests") or [])
+    training_test = spec.tests.training
+    channels = {name: sample.path for name, sample in training_test.channels.items()} if training_test else {}
+    requests = transform_samples(spec)
     if not channels and not requests:
         return {"training": {}, "transform": None}
     context.log.section("Validation inputs")
@@ -178,13 +179,20 @@ def _push_samples(context: StepContext, clients: Clients, bucket: str) -> dict[s
     return {"training": training, "transform": _put_set(context, clients, bucket, numbered) if numbered else None}
 
 
-def transform_requests(requests: list[dict[str, Any]]) -> list[str]:
-    """The request bodies that AWS's batch transform can be given: those of one content type that are answered well.
+def transform_samples(spec: VersionSpec) -> list[str]:
+    """The request bodies that AWS's batch transform is given: the one that is registered, and those of its types.
 
-    A sample of bad input would fail the whole job (contract reference, 2.4).
+    One job has one content type and one accept type, and one record that is answered badly fails it all (contract
+    reference, 2.4), so samples of bad input stay here.
     """
-    good = [item for item in requests if 200 <= (item.get("expect") or {}).get("status", 200) < 300]
-    return list(dict.fromkeys(str(item["body"]) for item in good if item["content_type"] == good[0]["content_type"]))
+    first = validation_request(spec)
+    if first is None or spec.tests.inference is None:
+        return []
+    alike = [
+        sample.body for sample in spec.tests.inference.requests
+        if (sample.content_type, sample.accept) == (first.content_type, first.accept) and sample.expect.status < 300
+    ]  # fmt: skip
+    return list(dict.fromkeys([first.body, *alike]))
 
 
 def _from_source(context: StepContext, paths: list[str]) -> dict[str, list[Sample]]:
