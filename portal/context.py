@@ -91,7 +91,7 @@ class Shell:
         self.team: Any = SimpleLazyObject(lambda: current_team(request, self.teams))
         self.nav: Any = SimpleLazyObject(lambda: navigation(request, self.team or None))
         self.unread: Any = SimpleLazyObject(
-            lambda: Notice.objects.filter(user=request.user, read_at=None).count()
+            lambda: Notice.objects.filter(user=request.user.pk, read_at=None).count()
         )
 
     @property

@@ -61,6 +61,7 @@ _LOOKS: Mapping[str, tuple[str, str]] = {
     "unknown": ("is-warn", "help-circle"),
 }
 _PLAIN = ("is-wait", "point")
+_WORDS: Mapping[str, str] = {RunState.ACTIVE: "Running", "fail": "Fails", "pass": "Passes"}
 
 
 @register.filter
@@ -84,7 +85,7 @@ def icon(name: str, extra: str = "") -> SafeString:
 def tag(state: str, text: str = "") -> SafeString:
     """A state as a pill with icon and word. ``text`` replaces the state's own word."""
     css, name = _LOOKS.get(str(state), _PLAIN)
-    words = text or str(state).replace("_", " ").capitalize()
+    words = text or _WORDS.get(str(state)) or str(state).replace("_", " ").capitalize()
     return format_html('<span class="tag {}"><i class="ti ti-{}" aria-hidden="true"></i>{}</span>', css, name, words)
 
 
@@ -254,7 +255,8 @@ def spark(runs: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
     bars = []
     for index, (state, seconds) in enumerate(runs[-20:]):
         height = max(4.0, 24.0 * (seconds / tallest))
-        bars.append({"x": index * 4.8, "y": round(26 - height, 1), "height": round(height, 1), "css": state_class(state)})
+        place = {"x": round(index * 4.8, 1), "y": round(26 - height, 1), "height": round(height, 1)}
+        bars.append({**place, "css": state_class(state)})
     return bars
 
 
@@ -324,6 +326,12 @@ def at(rows: Sequence[Any], index: int) -> Any:
         return rows[index]
     except IndexError:
         return None
+
+
+@register.filter
+def passing_reasons(reasons: Sequence[Any]) -> list[Any]:
+    """The gate's reasons that hold."""
+    return [reason for reason in reasons if reason.outcome == "pass"]
 
 
 @register.filter

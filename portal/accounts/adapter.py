@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 
-class AccountAdapter(DefaultAccountAdapter):
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return bool(settings.ACCOUNT_ALLOW_SIGNUPS)
 
@@ -23,7 +23,8 @@ class AccountAdapter(DefaultAccountAdapter):
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Mails name this installation by its public address, not by the request's Host header."""
         public = str(settings.SLIPWAY.public_url)
-        super().send_mail(template_prefix, email, {**context, "portal_url": public, "portal_host": urlsplit(public).netloc})
+        context = {**context, "portal_url": public.rstrip("/"), "portal_host": urlsplit(public).netloc}
+        super().send_mail(template_prefix, email, context)
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """The peer's address: rate limits must not believe a header that anybody can send."""

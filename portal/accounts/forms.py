@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from portal.accounts.models import Theme, User
 
 
-class SignupForm(AllauthSignupForm):
+class SignupForm(AllauthSignupForm):  # type: ignore[misc]
     full_name = forms.CharField(
         label="Your name",
         max_length=120,
@@ -26,7 +26,7 @@ class SignupForm(AllauthSignupForm):
         user.save(update_fields=["full_name"])
 
 
-class ProfileForm(forms.ModelForm):
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = User
         fields = ("full_name", "theme")
