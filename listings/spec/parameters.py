@@ -54,7 +54,9 @@ def value_problem(parameter: HyperParameter, value: str) -> str:
     if bounds is None:
         return ""
     low, high = number(bounds.MinValue, whole), number(bounds.MaxValue, whole)
-    if (low is not None and found < low) or (high is not None and found > high):
+    if low is None or high is None or low > high:
+        return ""  # a fault of the range, and reported as one
+    if not low <= found <= high:
         return f"it is outside {bounds.MinValue} to {bounds.MaxValue}"
     return ""
 

@@ -186,7 +186,7 @@ def _training_test_fills_the_channels(spec: VersionSpec) -> Iterator[Broken]:
             if not _declared(sample.content_type, supported):
                 params = {"value": sample.content_type, "declared": ", ".join(supported)}
                 yield Broken("SPEC-CONTENT-TYPE-UNDECLARED", (*loc, name, "content_type"), params)
-    if declared and not given:
+    if declared and not given and not any(channel.IsRequired for channel in declared.values()):
         yield Broken("SPEC-CHANNEL-MISSING", loc, {"name": next(iter(declared))})
     elif spec.training_input_mode() is None:
         yield Broken("SPEC-INPUT-MODE", loc, {"names": ", ".join(given)})

@@ -147,6 +147,17 @@ def _refuse_other(start: bytes) -> None:
             raise damaged(f"it is {what}")
 
 
+class _Content:
+    """A member's bytes, whose damage shows in the reader's hands."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+
+    def read(self, size: int = CHUNK) -> bytes:
+        with _as_damage():
+            return self._source.read(size)
+
+
 class _Forward:
     """What tarfile reads from: forwards only, metered, and with little to spend on each member's headers."""
 
@@ -199,12 +210,17 @@ def _tar_members(source: IO[bytes], meter: Meter) -> Iterator[Member]:
     # tarfile takes a damaged header for the end; the true end is a block of zeros, or nothing.
     if stream.last.strip(b"\0"):
         raise damaged(f"it is damaged after {readable(stream.tell())}")
+    # To the very end: only there does gzip tell whether everything arrived.
+    stream.header_budget = None
+    while stream.read(CHUNK):
+        pass
 
 
 def _tar_member(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> Member:
     executable = bool(entry.mode & 0o111)
     if entry.isreg():
-        return Member(entry.name, Kind.FILE, entry.size, executable, "", archive.extractfile(entry))
+        content = cast("IO[bytes]", _Content(cast("IO[bytes]", archive.extractfile(entry))))
+        return Member(entry.name, Kind.FILE, entry.size, executable, "", content)
     if entry.isdir():
         return Member(entry.name, Kind.DIRECTORY, 0, True, "", None)
     if entry.issym() or entry.islnk():
@@ -252,7 +268,7 @@ def _zip_members(upload: IO[bytes], meter: Meter) -> Iterator[Member]:
 
 
 def _zip_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, meter: Meter) -> Iterator[Member]:
-    # The upper half of the attributes are Unix mode bits, and zero where another system made the zip.
+    # The upper half of the attributes are Unix mode bits. Windows leaves them zero or without executable bits.
     mode = entry.external_attr >> 16
     name = entry.filename.replace("\\", "/")
     kind = stat.S_IFMT(mode)
@@ -267,7 +283,8 @@ def _zip_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, meter: Meter) 
             target = metered.read(MAX_LINK).decode("utf-8", "surrogateescape")
             yield Member(name, Kind.SYMLINK, 0, False, target, None)
         else:
-            yield Member(name, Kind.FILE, entry.file_size, bool(mode & 0o111) if mode else None, "", metered)
+            executable = bool(mode & 0o111) or (None if entry.create_system == 0 or not mode else False)
+            yield Member(name, Kind.FILE, entry.file_size, executable, "", cast("IO[bytes]", _Content(metered)))
 
 
 class _Metered:
