@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -124,7 +125,7 @@ class Standin:
                 self.add_bucket(given["account"], given["region"], given["name"])
             else:
                 return _json({"error": "no such route"}, 404)
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, re.error) as error:
             return _json({"error": str(error)}, 400)
         return _json({"ok": True})
 
