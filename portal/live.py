@@ -27,7 +27,7 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 from redis.exceptions import RedisError
 
 from listings.livelog import TicketError, read_ticket
@@ -285,8 +285,12 @@ def _current_hub() -> Hub:
 
 
 async def is_final(owner_id: UUID) -> bool:
-    """Whether the run or release has ended (or does not exist)."""
-    return await sync_to_async(_is_final)(owner_id)
+    """Whether the run or release has ended (or does not exist). While the database is away, it has not."""
+    try:
+        return await sync_to_async(_is_final)(owner_id)
+    except DatabaseError as error:
+        logger.warning("live stream %s cannot ask whether it has ended: %s", owner_id, error)
+        return False
 
 
 def _is_final(owner_id: UUID) -> bool:

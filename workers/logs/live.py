@@ -30,6 +30,7 @@ ENTRY_BYTES = 64 * 1024
 STREAM_BYTES = 4 * 1024**2
 BACK_OFF_SECONDS = (0.25, 0.5, 1.0, 2.0)
 TIMEOUT_SECONDS = 2.0
+CLOSE_SECONDS = 2.0
 
 _Line = tuple[int, str]
 
@@ -90,6 +91,8 @@ class LivePublisher:
         self._entries: deque[tuple[str, int]] = deque()
         self._entries_size = 0
         self._failures = 0
+        self._failing_since = 0.0
+        self._server = ""
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._deadline = float("inf")
@@ -101,7 +104,7 @@ class LivePublisher:
             self._pending.add((number, encoded))
         self._wake.set()
 
-    def close(self, timeout: float = 2.0) -> None:
+    def close(self, timeout: float = CLOSE_SECONDS) -> None:
         self._deadline = time.monotonic() + timeout
         self._closing.set()
         self._wake.set()
@@ -113,13 +116,17 @@ class LivePublisher:
             self._wake.wait()
             self._wake.clear()
             while self._flush():
-                if self._closing.is_set() and time.monotonic() > self._deadline:
+                if self._closing.is_set() and time.monotonic() > min(self._deadline, self._patience()):
                     return
                 self._pause()
             if self._closing.is_set():
                 return
             # The pause also paces single lines, so that many small writes share one round trip.
             self._closing.wait(INTERVAL_SECONDS)
+
+    def _patience(self) -> float:
+        """Redis has had as long as a close may wait before the close began: it is not waited for again."""
+        return self._failing_since + CLOSE_SECONDS if self._failures else float("inf")
 
     def _pause(self) -> None:
         if self._failures:
@@ -137,13 +144,14 @@ class LivePublisher:
         if not batch:
             return False
         try:
-            if self._failures and self._lost_by_redis():
+            if self._lost_by_redis():
                 self._resend(batch)
             else:
                 self._send(batch)
         except (redis.RedisError, OSError) as error:
             if not self._failures:
                 logger.warning("live log %s waits for Redis: %s", self._key, error)
+                self._failing_since = time.monotonic()
             self._failures += 1
             with self._lock:
                 self._pending.put_back(batch)
@@ -155,7 +163,11 @@ class LivePublisher:
             return bool(self._pending)
 
     def _lost_by_redis(self) -> bool:
-        if not self._entries:
+        """Whether this is another Redis process than before, and it has not kept our entries. The client
+        reconnects by itself, so a quick restart shows in nothing else."""
+        server = str(self._client.info("server")["run_id"])
+        same, self._server = server == self._server, server
+        if same or not self._entries:
             return False
         last_id = self._entries[-1][0]
         return not self._client.xrange(self._key, last_id, last_id, count=1)
@@ -172,6 +184,7 @@ class LivePublisher:
             self._recent.put_back(again)
             # Still to be found missing at the next try.
             self._entries.append(("0-1", 0))
+            self._server = ""
             raise
 
     def _send(self, batch: list[_Line]) -> None:
@@ -194,16 +207,16 @@ class LivePublisher:
     def _compose(self, batch: list[_Line]) -> list[str]:
         entries: list[str] = []
         lines: list[str] = []
-        size = 0
-        if batch[0][0] > self._next:
-            missing = batch[0][0] - self._next
-            lines.append(Record(self._next, round(time.time(), 3), LineKind.GAP, "", missing).encode())
-        for _, encoded in batch:
+        size, expected = 0, self._next
+        for number, encoded in batch:
             if size + len(encoded) > ENTRY_BYTES and lines:
                 entries.append(f"{self._prefix}{','.join(lines)}]}}")
                 lines, size = [], 0
+            if number > expected:
+                lines.append(Record(expected, round(time.time(), 3), LineKind.GAP, "", number - expected).encode())
             lines.append(encoded)
             size += len(encoded)
+            expected = number + 1
         entries.append(f"{self._prefix}{','.join(lines)}]}}")
         return entries
 

@@ -29,8 +29,8 @@ class AttemptLog:
     """Fulfils ``workers.steps.contract.Log``; safe to use from several threads.
 
     Whole lines go through ``line`` and ``section``; an engine's chunks through ``feed``. A second writer of
-    the same attempt (one that was parked) goes on where the first stopped: from its spool if it is on this
-    host, else from ``previous``, the stored log so far.
+    the same attempt (one that was parked) goes on where the first stopped: from its spool if that is on this
+    host, and from ``previous``, the stored log so far, if another host has written since.
     """
 
     def __init__(
@@ -55,8 +55,11 @@ class AttemptLog:
         header = {"attempt": str(attempt_id), "owner": str(owner_id), "step": step, "number": number}
         path = spools.spool_path(spool_dir, attempt_id)
         self._spool = Spool(path, header, limits or LogLimits())
-        if previous is not None and self._spool.last_number == 0:
-            self._continue_from(previous)
+        for record in read_records(previous) if previous is not None else ():
+            # What this host's spool has already is passed over; another host may have gone on after it.
+            if record.number > self._spool.last_number:
+                self._spool.append(record.encode().encode())
+                self._spool.last_number = record.number + max(record.missing, 1) - 1
         self._last = self._spool.last_number
         self._live = LivePublisher(redis_url, owner_id, attempt_id, step, number, first=self._last + 1)
 
@@ -164,11 +167,6 @@ class AttemptLog:
             if not self._disk_refused:
                 logger.exception("log spool %s refused: %s", self._spool.path, error)
             self._disk_refused = True
-
-    def _continue_from(self, previous: IO[bytes]) -> None:
-        for record in read_records(previous):
-            self._spool.append(record.encode().encode())
-            self._spool.last_number = record.number + max(record.missing, 1) - 1
 
 
 def _kind(stream: str) -> LineKind:
