@@ -61,8 +61,13 @@ def fetched(seller: Any, team: Any, tmp_path: Path) -> Any:
     def store(purpose: str, name: str, content: bytes) -> Upload:
         return versions.store_upload(seller, team, purpose, name, BytesIO(content), len(content))
 
-    def run(source: bytes, kind: str = Kind.ALGORITHM, artifact: bytes | None = None, spec: dict[str, Any] | None = None,
-            stop: Stop | None = None) -> tuple[StepReport, Lines]:  # fmt: skip
+    def run(
+        source: bytes,
+        kind: str = Kind.ALGORITHM,
+        artifact: bytes | None = None,
+        spec: dict[str, Any] | None = None,
+        stop: Stop | None = None,
+    ) -> tuple[StepReport, Lines]:
         listing = listing_service.create_listing(seller, team, kind=kind, name=f"Listing {threading.get_ident()}")
         made = versions.create_version(
             seller, listing, number="1.0.0", spec=spec, source=store(UploadPurpose.SOURCE, "source.bin", source),
