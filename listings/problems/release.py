@@ -65,12 +65,6 @@ PROBLEMS: tuple[Problem, ...] = (
         NextAction.FIX_AND_REBUILD, _CATALOG,
     ),
     Problem(
-        "CHANGESET-NO-PRODUCT", Owner.SELLER, "The listing names no Marketplace product",
-        "The listing has no product id of the form prod-…, so there is nothing to add a version to.",
-        "Create the product in the AWS Marketplace Management Portal and enter its id on the listing.",
-        NextAction.FIX_INPUT, _CATALOG,
-    ),
-    Problem(
         "CHANGESET-INVALID", Owner.SELLER, "The Marketplace found faults in the change set",
         "The Marketplace was asked to check the change set without applying it, and refused it: {reason}",
         "The evidence lists each fault with the Marketplace's own code. "
