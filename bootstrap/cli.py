@@ -33,13 +33,20 @@ def _start_demo() -> dict[str, str]:
     return env
 
 
+def _stop_started(home: Home, before: set[str]) -> None:
+    """Stop what this command started. A second Ctrl-C does not cut that short."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stopped = product.stop(home, keep=before)
+    say(f"Stopped: {', '.join(stopped)}" if stopped else "Left everything as it was.")
+
+
 def up(arguments: argparse.Namespace) -> int:
     """Set up and start everything, then return."""
     before = product.running(DEMO)
     try:
         env = _start_demo()
     except BaseException:
-        product.stop(DEMO, keep=before)
+        _stop_started(DEMO, before)
         raise
     say(f"Slipway runs at {env['SLIPWAY_PUBLIC_URL']} (logs: {DEMO.var / 'log'}; stop: make down)")
     return 0
@@ -54,18 +61,19 @@ def down(arguments: argparse.Namespace) -> int:
 
 def demo(arguments: argparse.Namespace) -> int:
     """Start everything, take two sample listings to published, and stay up until Ctrl-C."""
-    before = product.running(DEMO)
+    before, code = product.running(DEMO), INTERRUPTED
     try:
         env = _start_demo()
         code = show([PYTHON, "manage.py", "demo"], env=env)
-        if not arguments.once and code == 0:
+        if not arguments.once:
+            if code:
+                say("The demo did not get through. Slipway stays up, so that its pages can be looked at.")
             _stay()
         return code
     except KeyboardInterrupt:
-        return 0 if not arguments.once else INTERRUPTED
+        return code if not arguments.once else INTERRUPTED
     finally:
-        stopped = product.stop(DEMO, keep=before)
-        say(f"Stopped: {', '.join(stopped)}" if stopped else "Left everything as it was.")
+        _stop_started(DEMO, before)
 
 
 def _stay() -> None:
@@ -86,7 +94,7 @@ def test(arguments: argparse.Namespace) -> int:
         env = _set_up(TEST, tests=True)
         return testing.run(TEST, env, arguments.suites)
     finally:
-        product.stop(TEST, keep=before)
+        _stop_started(TEST, before)
 
 
 def test_up(arguments: argparse.Namespace) -> int:

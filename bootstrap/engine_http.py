@@ -98,3 +98,7 @@ class EngineClient:
         status, body = self.call("POST", path)
         if status != 201:
             raise SetupError(f"The engine would not tag {name}: {body.decode(errors='replace').strip()}")
+
+    def remove_container(self, name: str) -> None:
+        """Remove a container, running or not; no matter if there is none."""
+        self.call("DELETE", f"/containers/{quote(name)}?force=true", timeout=30)

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-from bootstrap import apt, ports, processes
+from bootstrap import apt, ports, processes, venv
 from bootstrap.engine_http import EngineClient
 from bootstrap.errors import SetupError
 from bootstrap.home import PYTHON, Home, write_private
@@ -138,8 +138,22 @@ def _as_container(home: Home, port: int, engine: str) -> list[str]:
     text = _configuration(f":{PORT_INSIDE}", "/data", "/etc/slipway/htpasswd", home.secret("registry-http"))
     _password_file(home)
     write_private(home.path("registry", "config.yml"), text)
+    # A container of ours whose command was killed still holds the name and perhaps the port.
+    name = f"slipway-registry-{venv.digest([], str(home.var))[:12]}"
+    EngineClient(engine).remove_container(name)
+    argv = [
+        "docker",
+        "--host",
+        engine,
+        "run",
+        "--rm",
+        "--init",
+        "--name",
+        name,
+        "--label",
+        f"slipway.bootstrap={home.var}",
+    ]
     folder, data = home.directory("registry"), home.directory("registry", "data")
-    argv = ["docker", "--host", engine, "run", "--rm", "--init", "--label", f"slipway.bootstrap={home.var}"]
     argv += ["--user", f"{os.getuid()}:{os.getgid()}", "--publish", f"{ports.LOOPBACK}:{port}:{PORT_INSIDE}"]
     argv += ["--volume", f"{folder}:/etc/slipway:ro", "--volume", f"{data}:/data"]
     return [*argv, IMAGE, "serve", "/etc/slipway/config.yml"]
