@@ -88,6 +88,12 @@ def losses_in_a_row(states: list[str]) -> int:
     return count
 
 
+def given_up(step: Step) -> bool:
+    """Whether the step's worker was lost so often in a row that it is not tried again."""
+    states = list(step.attempts.order_by("number").values_list("state", flat=True))
+    return losses_in_a_row(states) > settings.SLIPWAY.infrastructure_retries
+
+
 @transaction.atomic
 def start_run(version: Version, user: Any, trigger: Trigger) -> Run:
     """Make the next run of a version with its steps, and plan it."""

@@ -210,8 +210,8 @@ def step_ended(attempt: Attempt) -> None:
     """Carry the end of a register or publish attempt over to its release. Runs in the attempt's transaction."""
     release = attempt.step.release
     assert release is not None
-    if attempt.state == AttemptState.LOST:
-        return
+    if attempt.state == AttemptState.LOST and not planning.given_up(attempt.step):
+        return  # The planner tries again.
     done = attempt.state == AttemptState.SUCCEEDED
     if attempt.step.name == StepName.REGISTER:
         _registered(release, attempt) if done else _registration_failed(release, attempt)
