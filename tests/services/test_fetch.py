@@ -205,7 +205,7 @@ def test_a_model_package_without_artifacts_is_refused(fetched, spec):
 
 @pytest.mark.parametrize("artifact", [
     b"pickle", tar(("m", b"x"), packed=False), MODEL[:-10], tar(), tar(("../m", b"x")), tar(("/m", b"x")),
-])  # fmt: skip
+], ids=["text", "no-gzip", "cut-off", "empty", "leads-out", "absolute"])  # fmt: skip
 def test_artifacts_that_sagemaker_could_not_unpack_are_refused(fetched, artifact):
     source = tar(*TREE, ("slipway.yaml", MODEL_PACKAGE.encode()))
     assert refused(fetched, source, Kind.MODEL_PACKAGE, artifact)[0] == "SOURCE-BAD-ARTIFACT"

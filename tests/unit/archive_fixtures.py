@@ -29,7 +29,7 @@ def tar(*entries: tarfile.TarInfo | tuple[str, bytes] | tuple[str, bytes, int], 
             info.size, info.mode = len(entry[1]), entry[2] if len(entry) > 2 else 0o644
             info.mtime, info.uid, info.uname = 1_700_000_000, 1000, "somebody"
             archive.addfile(info, io.BytesIO(entry[1]))
-    return gzip.compress(target.getvalue()) if packed else target.getvalue()
+    return gzip.compress(target.getvalue(), mtime=0) if packed else target.getvalue()
 
 
 def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:

@@ -170,7 +170,8 @@ def test_publication_names_each_thing_that_is_missing():
     missing = {problem.path for problem in publication_problems(parse(ALGORITHM))}
     assert {
         "listing.usage_instructions", "listing.sample_notebook_url", "listing.repository_url",
-        "listing.input.description", "listing.output.sample", "listing.recommended_instance_types.Training", "listing.highlights",
+        "listing.input.description", "listing.output.sample",
+        "listing.recommended_instance_types.Training", "listing.highlights",
     } <= missing  # fmt: skip
     assert "listing.title" not in missing
     starter = parse_bytes(starter_file("ModelPackage", "slipway.yaml"))
