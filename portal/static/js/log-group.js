@@ -2,10 +2,10 @@
 // hundred per frame and at most ROWS stay, so that a log of any length scrolls and searches without a pause.
 import { KIND, MISSING, NUMBER, TEXT, TIME, mark, plain, row } from "./log-line.js";
 
-const ROWS = 6000;
+const ROWS = 4000;
 const CHUNK = 100;
-const PER_FRAME = 500;
-const MORE = 3000;
+const PER_FRAME = 300;
+const MORE = 1500;
 
 const STATES = {
   queued: ["Queued", "is-wait"], running: ["Running", "is-run"], cancelling: ["Cancelling", "is-run"],
@@ -285,6 +285,7 @@ export class Group {
   }
 
   bounds() {
+    this.element.classList.toggle("has-long-numbers", this.last > 99999);
     const before = this.from;
     const after = this.shown.length - this.to;
     this.earlier.hidden = before === 0;

@@ -40,6 +40,8 @@ class Viewer {
     this.pattern = null;
     this.hits = [];
     this.current = -1;
+    this.wanted = 0;
+    this.searching = false;
     this.isLive = Boolean(document.querySelector("[data-live-url]"));
     const given = [...section.querySelectorAll("[data-log-attempt]")].map((element) => this.described(element.dataset));
     this.following = this.isLive;
@@ -216,15 +218,21 @@ class Viewer {
     this.pattern = words ? new RegExp(escaped(words), "gi") : null;
     this.hits = [];
     this.current = -1;
+    this.searching = false;
+    this.wanted = 0;
     if (this.pattern) {
       const pattern = this.pattern;
+      this.searching = true;
       this.count.textContent = "Searching …";
       await Promise.all([...this.groups.values()].map((group) => (group.info.final ? group.load() : null)));
       if (this.pattern !== pattern) return;
+      this.searching = false;
       this.hits = [...this.groups.values()].flatMap((group) => group.search(pattern).map((number) => ({ group, number })));
     }
     for (const group of this.groups.values()) if (group.isOpen) group.repaint();
     this.showHits();
+    // Enter was pressed before the answer was there.
+    if (this.wanted) this.step(this.wanted);
   }
 
   showHits() {
@@ -236,8 +244,9 @@ class Viewer {
   }
 
   async step(by) {
+    this.wanted = this.searching ? by : 0;
     const total = this.hits.length;
-    if (!total) return;
+    if (!total || this.wanted) return;
     this.current = this.current < 0 ? (by > 0 ? 0 : total - 1) : (this.current + by + total) % total;
     this.showHits();
     const { group, number } = this.hits[this.current];
