@@ -42,6 +42,8 @@ LABEL_ROLE = "slipway.role"
 #: On a container: the name of a local image that is dropped together with it.
 LABEL_TAG = "slipway.tag"
 
+#: In place of an attempt's id, on what a worker makes for itself. The reaper leaves it alone while it is young.
+NO_ATTEMPT = ""
 #: Says to the engine that there are no registry sign-ins, for a build or a pull. An empty JSON object in base64.
 NO_CREDENTIALS = {"X-Registry-Config": "e30=", "X-Registry-Auth": "e30="}
 
@@ -221,8 +223,14 @@ class Engine:
 
     def remove_image(self, name: str) -> None:
         """Untag; the image itself goes only where nothing else holds it."""
-        with suppress(NotFound):
-            self.api.remove_image(name, noprune=True)
+        try:
+            # Without force a container that runs from the image would keep its name.
+            self.api.remove_image(name, force=True, noprune=True)
+        except NotFound:
+            return
+        except APIError as error:
+            if error.status_code != 409 or self.has_image(name):  # 409: untagged, but kept by what needs it
+                raise
 
     def remove(self, things: Iterable[Owned]) -> int:
         """Remove containers, then volumes and networks. Images stay: they are the layer cache. Returns how many."""

@@ -11,6 +11,7 @@ import json
 import re
 import tarfile
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from listings.problems import ProblemError
 from listings.reports import Evidence
 from workers.building.room import Room, RoomOptions, close_room, open_room
 from workers.building.stream import Cut, messages
-from workers.engine import NO_CREDENTIALS, Engine, attempt_labels
+from workers.engine import NO_ATTEMPT, NO_CREDENTIALS, Engine, attempt_labels
 
 PIDS, MEMORY_MB, CPUS = 48, 64, 0.25
 MAX_AGE_SECONDS = 24 * 3600
@@ -103,7 +104,7 @@ def _read(key: str) -> SelfTestReport | None:
 def _prove(engine: Engine, key: str) -> SelfTestReport:
     started = time.monotonic()
     options = _options()
-    labels = attempt_labels(str(Instance.current_id()), settings.SLIPWAY.worker_host, "selftest")
+    labels = attempt_labels(str(Instance.current_id()), settings.SLIPWAY.worker_host, NO_ATTEMPT)
     reached, memory_held, share = 0, False, float(options.cpus)
     failures: list[str] = []
     try:
@@ -187,5 +188,6 @@ def _build(engine: Engine, room: Room, script: str) -> str:
             text += [said] if not said.startswith("Step ") else []
             image = str((message.get("aux") or {}).get("ID", "")) or image
     if image:
-        engine.api.remove_image(image, force=True)
+        with suppress(APIError):
+            engine.api.remove_image(image, force=True)
     return "".join(text)

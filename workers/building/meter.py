@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,7 +12,7 @@ from docker.errors import APIError, NotFound
 from requests.exceptions import RequestException
 
 from listings.problems import ProblemError
-from workers.building.room import Room
+from workers.building.room import Room, engine_seconds
 from workers.building.stream import BuildOutput, Cut
 from workers.engine import Engine
 
@@ -71,10 +70,10 @@ class Meter:
         return killed or (full and self._output.exit_code == 137)
 
     def _opened(self) -> str:
-        return str(_seconds(str(self._room.container.attrs["Created"])))
+        return str(engine_seconds(str(self._room.container.attrs["Created"])))
 
     def _engine_now(self) -> float:
-        return _seconds(str(self._engine.info()["SystemTime"]))
+        return engine_seconds(str(self._engine.info()["SystemTime"]))
 
     def _run(self) -> None:
         while not self._done.is_set():
@@ -138,8 +137,3 @@ class Meter:
             return self._engine.execute(self._room.id, ["sh", "-c", script]).output
         except (APIError, NotFound, RequestException):
             return ""
-
-
-def _seconds(text: str) -> float:
-    """Unix time of the engine's RFC 3339 text, whose nanoseconds Python does not read."""
-    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text)).timestamp()

@@ -16,6 +16,7 @@ import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from docker.errors import APIError, ImageNotFound
@@ -28,6 +29,7 @@ from workers.engine import LABEL_ROLE, LABEL_TAG, Engine
 ROLE = "build-room"
 _MB = 1024 * 1024
 _CPU_PERIOD = 100_000
+_SELF_TEST_SECONDS = 300
 
 Network = ipaddress.IPv4Network
 
@@ -131,10 +133,22 @@ def close_room(engine: Engine, room: Room, attempts: int = 20) -> None:
 
 def remove_build_leftovers(engine: Engine, instance: str, host: str, held: Collection[str] = ()) -> int:
     """Remove the rooms of this instance on this host, what runs in them, and image names left over from pushes;
-    those of the attempts in ``held`` stay. Returns how many containers went."""
-    mine = [thing for thing in engine.owned(instance, host) if thing.attempt not in held]
+    those of the attempts in ``held`` stay, and so does a self-test that may still run. Returns how many went."""
+    young = engine_seconds(str(engine.info()["SystemTime"])) - _SELF_TEST_SECONDS
+    mine = [
+        thing
+        for thing in engine.owned(instance, host)
+        if thing.kind == "container"
+        and thing.attempt not in held
+        and (thing.attempt or float(thing.created or 0) < young)
+    ]
     rooms = {thing.id for thing in mine if thing.labels.get(LABEL_ROLE) == ROLE}
     return engine.remove([thing for thing in mine if thing.id in rooms or thing.joined in rooms])
+
+
+def engine_seconds(text: str) -> float:
+    """Unix time of the engine's RFC 3339 text, whose nanoseconds Python does not read."""
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text)).timestamp()
 
 
 def _build_parameters(container: Container, options: RoomOptions, quota: int) -> dict[str, Any]:

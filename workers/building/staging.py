@@ -7,7 +7,7 @@ import json
 import secrets
 from dataclasses import dataclass
 
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 
 from listings.problems import ProblemError
 from listings.reports import Evidence
@@ -26,15 +26,25 @@ class Staged:
     media_type: str
 
 
+class ImageGone(Exception):
+    """The image went between its build and its tag: another build of the same content untagged it. Build again."""
+
+
 def new_repository() -> str:
     """A name that nobody can guess: in a shared engine and registry, knowing the name is having the image."""
     return f"staging/{secrets.token_hex(16)}"
 
 
 def push(engine: Engine, image_id: str, registry: Registry, repository: str, log: Log, stop: Stop) -> Staged:
-    """Tag, push, verify and untag. Raises ProblemError BUILD-PUSH-REFUSED or BUILD-MEDIA-TYPE, or StepStopped."""
+    """Tag, push, verify and untag.
+
+    Raises ProblemError BUILD-PUSH-REFUSED or BUILD-MEDIA-TYPE, StepStopped, or ImageGone.
+    """
     name = registry.engine_reference(repository)
-    engine.api.tag(image_id, name, TAG, force=True)
+    try:
+        engine.api.tag(image_id, name, TAG, force=True)
+    except NotFound as error:
+        raise ImageGone from error
     try:
         digest = _push(engine, name, registry, log, stop)
     finally:

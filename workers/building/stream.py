@@ -52,7 +52,8 @@ def messages(response: Response, cut: Cut) -> Iterator[dict[str, Any]]:
         if not cut.is_cut:
             raise
     if pending.strip() and not cut.is_cut:
-        yield json.loads(pending)
+        with suppress(ValueError):  # an engine that dies ends in the middle of a line
+            yield json.loads(pending)
 
 
 class BuildOutput:

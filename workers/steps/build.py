@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from docker.errors import APIError
+from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
 
 from listings import blobs
 from listings.problems import ProblemError
-from listings.reports import StepReport
+from listings.reports import Evidence, StepReport
 from workers import engine as engines
 from workers import selftest
 from workers.building import bases, builder, context, dockerfile, room, staging
@@ -18,6 +21,8 @@ from workers.registries import Registry
 from workers.registries import staging as staging_registry
 from workers.steps.contract import StepContext
 
+_TRIES = 3
+
 
 def execute(context: StepContext) -> StepReport:
     """Facts: staging_repository, digest, media_type, steps, cached, peak_pids, peak_memory_bytes."""
@@ -25,6 +30,10 @@ def execute(context: StepContext) -> StepReport:
     try:
         selftest.require_build_limits(engine)
         return _Build(engine, context).run()
+    except APIError as error:
+        raise ProblemError("ENGINE-REFUSED", message=error.explanation or str(error)) from error
+    except (RequestException, HTTPError) as error:
+        raise ProblemError("ENGINE-UNREACHABLE", evidence=(Evidence(str(error)),)) from error
     finally:
         engine.close()
 
@@ -72,14 +81,12 @@ class _Build:
         return self._build_and_push(request, parsed)
 
     def _build_and_push(self, request: builder.BuildRequest, parsed: dockerfile.Dockerfile) -> StepReport:
-        log, stop, repository = self._step.log, self._step.stop, staging.new_repository()
+        log, repository = self._step.log, staging.new_repository()
         name = self._registry.engine_reference(repository, tag=staging.TAG)
         place = room.open_room(self._engine, self._options, self._step.labels, tag=name)
         try:
             log.line(self._describe(), "slipway")
-            built = builder.build(self._engine, place, request, parsed, log, stop)
-            log.section("Push to staging")
-            staged = staging.push(self._engine, built.image_id, self._registry, repository, log, stop)
+            built, staged = self._until_staged(place, request, parsed, repository)
         finally:
             room.close_room(self._engine, place)
         log.line(f"Image {staged.digest}", "slipway")
@@ -94,6 +101,19 @@ class _Build:
                 "peak_memory_bytes": built.peak_memory,
             }
         )
+
+    def _until_staged(
+        self, place: room.Room, request: builder.BuildRequest, parsed: dockerfile.Dockerfile, repository: str
+    ) -> tuple[builder.Built, staging.Staged]:
+        log, stop = self._step.log, self._step.stop
+        for _ in range(_TRIES):
+            built = builder.build(self._engine, place, request, parsed, log, stop)
+            log.section("Push to staging")
+            try:
+                return built, staging.push(self._engine, built.image_id, self._registry, repository, log, stop)
+            except staging.ImageGone:
+                log.line("Another build of the same content removed the image; building again.", "slipway")
+        raise ProblemError("ENGINE-REFUSED", message="The image was removed from the engine before it could be pushed.")
 
     def _read(self) -> context.Source:
         with blobs.open_blob(self._archive) as archive:
