@@ -24,8 +24,8 @@ from tests.services.live_fixtures import (
     RealRedis,
     Stream,
     free_port,
-    stream_server,
     real_redis,
+    stream_server,
     wait_for,
 )
 from workers.logs import AttemptLog
