@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.engine.twin_fixtures import configure, staged, twin  # noqa: F401  fixtures
 from tests.registry_fixtures import registry  # noqa: F401  a fixture
 from workers.engine import Engine, connect
 

@@ -9,7 +9,7 @@ import tarfile
 import pytest
 
 from listings import blobs
-from tests.engine.twin_fixtures import INFERENCE, TRAINING, Twin, configure, staged, twin  # noqa: F401  fixtures
+from tests.engine.twin_fixtures import INFERENCE, TRAINING, Twin
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -37,7 +37,7 @@ ALGORITHM = {
 }
 
 
-def test_a_good_algorithm_is_trained_and_its_model_served(twin: Twin) -> None:  # noqa: F811
+def test_a_good_algorithm_is_trained_and_its_model_served(twin: Twin) -> None:
     ran = twin.run("twin-good", ALGORITHM, FILES)
     assert ran.report.problem is None, ran.log.text()
     assert set(ran.outcomes().values()) == {"pass"}, ran.report.checks
@@ -55,7 +55,7 @@ def test_a_good_algorithm_is_trained_and_its_model_served(twin: Twin) -> None:  
     assert "epoch=2 loss=0.333" in ran.log.text()
 
 
-def test_the_trained_model_is_stored_as_a_gzipped_tar_with_its_files_at_the_root(twin: Twin) -> None:  # noqa: F811
+def test_the_trained_model_is_stored_as_a_gzipped_tar_with_its_files_at_the_root(twin: Twin) -> None:
     ran = twin.run("twin-good", ALGORITHM, FILES)
     with blobs.open_blob(ran.report.facts["model_sha256"]) as stored:
         data = gzip.decompress(stored.read())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ INFERENCE = {
 
 
 @pytest.fixture(scope="session")
-def staged(engine: Engine, registry: Registry) -> Iterator[Staged]:
+def staged(engine: Engine, registry: Registry) -> Staged:
     """Build tests/images/<name>, push it to the staging registry and forget it locally: (repository, digest)."""
     done: dict[str, tuple[str, str]] = {}
 
@@ -59,7 +59,7 @@ def staged(engine: Engine, registry: Registry) -> Iterator[Staged]:
             done[name] = (repository, digest)
         return done[name]
 
-    yield stage
+    return stage
 
 
 @dataclass

@@ -11,7 +11,7 @@ _SEPARATORS = re.compile(r"[\s,;]+")
 
 
 def difference(expected: bytes, actual: bytes, tolerance: float) -> str:
-    """"" where ``actual`` is as expected, else the first difference in words."""
+    """The first difference in words; empty where ``actual`` is as expected."""
     if expected == actual:
         return ""
     try:

@@ -67,9 +67,7 @@ class Holder:
         threading.Thread(target=self._read, name="holder-reader", daemon=True).start()
 
     @classmethod
-    def start(
-        cls, engine: Engine, image: str, labels: Mapping[str, str], mounts: list[Mount], stop: Stop
-    ) -> Holder:
+    def start(cls, engine: Engine, image: str, labels: Mapping[str, str], mounts: list[Mount], stop: Stop) -> Holder:
         """Start a holder and prove that its namespace leads nowhere.
 
         Raises ProblemError TEST-HOLDER (it does not work), TEST-NETWORK-OPEN (an interface besides ``lo``).

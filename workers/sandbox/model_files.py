@@ -71,9 +71,7 @@ def unpack(source: IO[bytes], target: IO[bytes], limits: Limits) -> Contents:
         raise ProblemError("TEST-ARTIFACT", reason=reason, evidence=(Evidence(reason),)) from error
 
 
-def _copy(
-    source: tarfile.TarFile, target: tarfile.TarFile, limits: Limits, *, strip: str, strict: bool
-) -> Contents:
+def _copy(source: tarfile.TarFile, target: tarfile.TarFile, limits: Limits, *, strip: str, strict: bool) -> Contents:
     contents, links, seen, entries = Contents(), set[str](), set[str](), 0
     for member in source:
         entries += 1

@@ -16,6 +16,7 @@ from workers.engine import Engine
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.outgoing import describe
 from workers.sandbox.profile import Profile
+from workers.sandbox.staged import StagedImage
 from workers.sandbox.subject import Exit, Subject
 from workers.steps.contract import Log, Stop
 
@@ -36,7 +37,7 @@ class Bench:
     """What every phase of one test works with."""
 
     engine: Engine
-    image: str
+    image: StagedImage
     holder_image: str
     labels: Mapping[str, str]
     name: str

@@ -173,6 +173,8 @@ def _unknown_type(outcome: Outcome, holder: Holder, subject: Subject) -> None:
 
 
 def _stop(bench: Bench, outcome: Outcome, facts: dict[str, Any], subject: Subject) -> None:
+    if subject.meter is not None:
+        subject.meter.wait_for_sample(1.5)
     seconds, ended = subject.terminate(STOP_SECONDS)
     facts |= {"stop_seconds": seconds, "exit_code": ended.code}
     bench.log.line(f"SIGTERM: ended after {seconds:g} s with exit code {ended.code}", "slipway")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from django.conf import settings
 from docker.errors import APIError, DockerException
@@ -14,29 +15,35 @@ from workers.engine import Engine
 from workers.steps.contract import Stop
 
 
+@dataclass(frozen=True, slots=True)
+class StagedImage:
+    """``name`` is what the engine runs: repository and digest, so that it can be no other image."""
+
+    engine: Engine
+    name: str
+    stop: Stop
+
+    def pull(self) -> None:
+        """Raises ProblemError TEST-IMAGE-PULL, StepStopped."""
+        username, password = settings.SLIPWAY.staging_username, settings.SLIPWAY.staging_password.get_secret_value()
+        credentials = {"username": username, "password": password} if password else {}
+        try:
+            for event in self.engine.api.pull(self.name, stream=True, decode=True, auth_config=credentials):
+                self.stop.check()
+                if "error" in event:
+                    raise ProblemError("TEST-IMAGE-PULL", evidence=(Evidence(str(event["error"])),), image=self.name)
+        except DockerException as error:
+            raise ProblemError("TEST-IMAGE-PULL", evidence=(Evidence(str(error)),), image=self.name) from error
+
+
 @contextmanager
-def staged_image(engine: Engine, repository: str, digest: str, stop: Stop) -> Iterator[str]:
-    """The name by which the engine knows the image while the block runs.
-
-    Raises ProblemError TEST-IMAGE-PULL, StepStopped.
-    """
-    name = f"{settings.SLIPWAY.staging_registry_engine}/{repository}@{digest}"
-    _pull(engine, name, stop)
+def staged_image(engine: Engine, repository: str, digest: str, stop: Stop) -> Iterator[StagedImage]:
+    """The image, in the engine while the block runs. Raises ProblemError TEST-IMAGE-PULL, StepStopped."""
+    image = StagedImage(engine, f"{settings.SLIPWAY.staging_registry_engine}/{repository}@{digest}", stop)
+    image.pull()
     try:
-        yield name
+        yield image
     finally:
-        # Another test of the same digest may still use it; the last one to end removes it.
+        # Another test of the same digest may still run on it; the last one to end removes it.
         with suppress(APIError):
-            engine.remove_image(name)
-
-
-def _pull(engine: Engine, name: str, stop: Stop) -> None:
-    username, password = settings.SLIPWAY.staging_username, settings.SLIPWAY.staging_password.get_secret_value()
-    credentials = {"username": username, "password": password} if password else {}
-    try:
-        for event in engine.api.pull(name, stream=True, decode=True, auth_config=credentials):
-            stop.check()
-            if "error" in event:
-                raise ProblemError("TEST-IMAGE-PULL", evidence=(Evidence(str(event["error"])),), image=name)
-    except DockerException as error:
-        raise ProblemError("TEST-IMAGE-PULL", evidence=(Evidence(str(error)),), image=name) from error
+            engine.remove_image(image.name)

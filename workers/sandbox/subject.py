@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from docker.errors import APIError
+from docker.errors import APIError, ImageNotFound
 from docker.models.containers import Container
 from docker.types import Mount
 
@@ -18,15 +18,15 @@ from listings.reports import Evidence
 from workers.engine import LABEL_ROLE, Engine, LineSplitter
 from workers.sandbox.attach import STDOUT, Attachment
 from workers.sandbox.holder_client import Holder
+from workers.sandbox.meter import Meter
 from workers.sandbox.profile import DISK_RESERVE_BYTES, Profile
+from workers.sandbox.staged import StagedImage
 from workers.steps.contract import Log, Stop
 
 TICK_SECONDS = 0.25
 CANCEL_GRACE_SECONDS = 5
 MAX_KEPT_BYTES = 8 << 20
 MAX_TIMED_LINES = 10_000
-#: A container that uses less than this share of one CPU and prints nothing counts as idle.
-IDLE_CPU_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +98,27 @@ class Subject:
         self.engine, self.holder, self.profile, self.log, self.stop = engine, holder, profile, log, stop
         self.path = path
         self.created = False
-        self.peak_memory = 0
-        self.most_processes = 0
-        self._cpu_seconds = 0.0
-        self._active_at = time.monotonic()
+        self.meter: Meter | None = None
         self._next_layer_check = 0.0
         self._layer_bytes = 0
 
     def create(
-        self, image: str, command: str, labels: Mapping[str, str], mounts: list[Mount], env: Mapping[str, str]
+        self, image: StagedImage, command: str, labels: Mapping[str, str], mounts: list[Mount], env: Mapping[str, str]
     ) -> None:
-        self.container: Container = self.engine.create_container(
-            image,
-            command=[command],
-            labels={**labels, LABEL_ROLE: "subject"},
-            network_mode=self.holder.network_mode,
-            mounts=mounts,
-            environment=dict(env),
+        options: dict[str, Any] = {
+            "command": [command],
+            "labels": {**labels, LABEL_ROLE: "subject"},
+            "network_mode": self.holder.network_mode,
+            "mounts": mounts,
+            "environment": dict(env),
             **self.profile.container_options(),
-        )
+        }
+        try:
+            self.container: Container = self.engine.create_container(image.name, **options)
+        except ImageNotFound:
+            # Another test of the same digest has just ended, or an operator has pruned the engine.
+            image.pull()
+            self.container = self.engine.create_container(image.name, **options)
         self.id = str(self.container.id)
         self.created = True
         self._attachment = Attachment(self.engine, self.id)
@@ -133,13 +135,25 @@ class Subject:
             if error.status_code in (400, 404, 500) and ("exec" in detail or "starting container process" in detail):
                 raise ProblemError("TEST-NO-PROGRAM", evidence=(Evidence(detail),), command=command) from error
             raise
+        self.meter = Meter(self.engine, self.id)
+
+    @property
+    def peak_memory(self) -> int:
+        """Bytes; 0 where it ended before the first reading."""
+        return self.meter.peak_memory if self.meter else 0
+
+    @property
+    def most_processes(self) -> int:
+        return self.meter.most_processes if self.meter else 0
 
     @property
     def seconds(self) -> float:
         return round(time.monotonic() - self.started, 3)
 
     def idle_seconds(self) -> float:
-        return time.monotonic() - max(self._active_at, self.pump.last_output)
+        """For how long it has neither printed nor computed."""
+        active_at = self.meter.active_at if self.meter else self.started
+        return time.monotonic() - max(active_at, self.pump.last_output)
 
     def tick(self, seconds: float = TICK_SECONDS) -> Exit | None:
         """Sleep a moment, read the meters, enforce the disk budget. The exit once the container has ended.
@@ -150,7 +164,6 @@ class Subject:
         state = self.engine.api.inspect_container(self.id)["State"]
         if not state["Running"]:
             return self._ended(state)
-        self._sample()
         self._check_disk()
         return None
 
@@ -166,17 +179,6 @@ class Subject:
         since = now - (time.monotonic() - self.started) - 5
         wanted = {"container": self.id, "event": "oom"}
         return sum(1 for _ in self.engine.api.events(since=int(since), until=int(now) + 1, filters=wanted))
-
-    def _sample(self) -> None:
-        stats = self.engine.api.stats(self.id, stream=False, one_shot=True)
-        memory = stats.get("memory_stats", {})
-        # cgroup v1 keeps the high-water mark; v2 gives the moment's use, so its peak is that of the samples.
-        self.peak_memory = max(self.peak_memory, int(memory.get("max_usage", 0)), int(memory.get("usage", 0)))
-        self.most_processes = max(self.most_processes, int(stats.get("pids_stats", {}).get("current", 0)))
-        cpu_seconds = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage", 0) / 1e9
-        now = time.monotonic()
-        if cpu_seconds - self._cpu_seconds > IDLE_CPU_SHARE * max(now - self._active_at, 1.0):
-            self._cpu_seconds, self._active_at = cpu_seconds, now
 
     def _check_disk(self) -> None:
         profile = self.profile

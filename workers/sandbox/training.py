@@ -91,9 +91,7 @@ def _judge(
 
 def _collect(bench: Bench, outcome: Outcome, holder: Holder, subject: Subject) -> Path | None:
     profile = subject.profile
-    found = holder.call(
-        "measure", bench.stop, path=MODEL, max_bytes=profile.disk_bytes, max_entries=profile.inodes
-    )
+    found = holder.call("measure", bench.stop, path=MODEL, max_bytes=profile.disk_bytes, max_entries=profile.inodes)
     if not found["entries"]:
         outcome.failed("TEST-TRAIN-MODEL", subject.last_lines(5))
         return None

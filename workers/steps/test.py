@@ -64,9 +64,7 @@ def execute(context: StepContext) -> StepReport:
         with staged_image(engine, build["staging_repository"], build["digest"], context.stop) as image:
             log.line(f"testing {build['digest']} without a network", "slipway")
             name = str(context.labels.get(LABEL_ATTEMPT, context.attempt_id))
-            bench = Bench(
-                engine, image, holder_image, dict(context.labels), name, log, context.stop, context.workdir
-            )
+            bench = Bench(engine, image, holder_image, dict(context.labels), name, log, context.stop, context.workdir)
             return _test(bench, context, spec)
     except ProblemError as error:
         # Found before a container ran: a sample that is not in the source, an archive that cannot be unpacked.
@@ -92,9 +90,7 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
         profile = profile_for(bench.engine, spec.tests.inference.instance_type if spec.tests.inference else "")
         with _model(trained, model_sha256) as model:
             test_inference = spec.tests.inference or InferenceTest()
-            outcomes.append(
-                serving.run(bench, test_inference, spec.inference.Environment, samples, model, profile)
-            )
+            outcomes.append(serving.run(bench, test_inference, spec.inference.Environment, samples, model, profile))
     return _report(outcomes, profile, model_sha256)
 
 

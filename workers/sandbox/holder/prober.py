@@ -24,14 +24,18 @@ def exchange(command: dict[str, Any]) -> dict[str, Any]:
     expired = threading.Event()
     try:
         connection.connect()
-        # A timeout per read does not end an answer that drips: this ends the exchange as a whole.
-        timer = threading.Timer(deadline, _cut, (connection, expired))
+        # A timeout per read does not end an answer that drips: this ends the exchange as a whole. The socket is
+        # taken now: http.client forgets it once an answer without a length has begun.
+        timer = threading.Timer(deadline, _cut, (connection.sock, expired))
         timer.daemon = True
         timer.start()
         try:
-            return _talk(connection, command, started)
+            found = _talk(connection, command, started)
         finally:
             timer.cancel()
+        if expired.is_set():
+            raise TimeoutError("the answer had not ended")
+        return found
     except (OSError, http.client.HTTPException, ValueError) as error:
         name = "timeout" if expired.is_set() else _name(error)
         return {"error": name, "detail": str(error)[:300], "ms": _ms(started)}
@@ -63,11 +67,10 @@ def _talk(connection: http.client.HTTPConnection, command: dict[str, Any], start
     }
 
 
-def _cut(connection: http.client.HTTPConnection, expired: threading.Event) -> None:
+def _cut(channel: socket.socket, expired: threading.Event) -> None:
     expired.set()
-    if connection.sock is not None:
-        with suppress(OSError):  # closed in the meantime
-            connection.sock.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):  # closed in the meantime
+        channel.shutdown(socket.SHUT_RDWR)
 
 
 def _ms(started: float) -> float:

@@ -161,9 +161,7 @@ def open_sniffer() -> socket.socket:
     sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
     program = b"".join(struct.pack("=HBBI", *instruction) for instruction in _FILTER)
     memory = ctypes.create_string_buffer(program)
-    sniffer.setsockopt(
-        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(_FILTER), ctypes.addressof(memory))
-    )
+    sniffer.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(_FILTER), ctypes.addressof(memory)))
     sniffer.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
     sniffer.bind(("lo", ETH_P_ALL))
     sniffer.setblocking(False)
