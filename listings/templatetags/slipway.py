@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -341,3 +342,13 @@ def asked_in(reason: Any, version: Any) -> bool:
         open_ = version.waivers.filter(granted_at=None, refused_at=None, revoked_at=None)
         version._asked = set(open_.values_list("code", "subject"))
     return (reason.code, reason.subject) in version._asked
+
+
+@register.filter
+def pretty_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+@register.filter
+def split_words(text: str) -> list[str]:
+    return text.split(",")
