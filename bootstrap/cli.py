@@ -128,7 +128,8 @@ def execute(arguments: argparse.Namespace) -> int:
     if not env:
         verb = "test-up" if arguments.test else "up"
         raise SetupError(f"There is no {settings.env_path(home)} yet: run python3 -m bootstrap {verb} first.")
-    return show(arguments.command, env=env)
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    return show(command, env=env)
 
 
 def clean(arguments: argparse.Namespace) -> int:
@@ -173,6 +174,8 @@ def _interrupt(number: int, frame: object) -> None:
 def main(words: Sequence[str]) -> int:
     """Run one verb and return its exit code."""
     arguments = _parser().parse_args(words)
+    # A shell that starts this in the background leaves Ctrl-C ignored; `kill -INT` must work all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # `kill` and a closed terminal must stop what was started, just as Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)

@@ -67,6 +67,8 @@ def needs_packages(address: str) -> list[str]:
 
 
 def _client_package() -> list[str]:
+    if apt.can_install() and not apt.has_candidate("docker.io"):
+        apt.refresh()
     found = [name for name in CLIENT_PACKAGES if shutil.which("apt-cache") and apt.has_candidate(name)]
     return [found[0] if found else CLIENT_PACKAGES[-1]]
 
