@@ -149,7 +149,7 @@ def test_without_redis_a_step_is_not_slowed(tmp_path: Path) -> None:
 
 
 KILLED = """
-import sys, uuid
+import sys, time, uuid
 from pathlib import Path
 from workers.logs import AttemptLog
 log = AttemptLog(uuid.UUID(sys.argv[1]), uuid.uuid4(), "build", "redis://127.0.0.1:1/0", Path(sys.argv[2]))
@@ -160,6 +160,8 @@ while True:
     log.line(f"step {n}")
     if n == 500:
         print("ready", flush=True)
+    if n > 500:
+        time.sleep(0.001)
 """
 
 
