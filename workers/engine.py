@@ -91,7 +91,8 @@ class Engine:
         # The SDK reads ~/.docker/config.json of whoever runs the worker and would send what it finds
         # with every build and pull. A seller's build must never use the operator's credentials.
         self.api = cast(Any, client.api)
-        self.api._auth_configs = AuthConfig({"auths": {}})
+        # An empty set of sign-ins would be read anew, so it holds one for a host that cannot exist.
+        self.api._auth_configs = AuthConfig({"auths": {"slipway.invalid": {}}})
         self.api._general_configs = {}
 
     def close(self) -> None:
@@ -214,8 +215,18 @@ class Engine:
             time.sleep(0.25)
 
     def remove_volume(self, name: str) -> None:
-        with suppress(NotFound):
-            self.api.remove_volume(name, force=True)
+        """Remove a volume; waits while a container that is being removed still counts as its user."""
+        for left in reversed(range(40)):
+            try:
+                self.api.remove_volume(name, force=True)
+            except NotFound:
+                return
+            except APIError as error:
+                if error.status_code != 409 or not left:  # 409: in use
+                    raise
+                time.sleep(0.25)
+            else:
+                return
 
     def remove_network(self, network_id: str) -> None:
         with suppress(NotFound):
@@ -252,16 +263,6 @@ class Engine:
 
     # -- files ----------------------------------------------------------------------------------------
 
-    def put_files(self, container: Container, path: str, files: Mapping[str, bytes], mode: int = 0o644) -> None:
-        """Write small files below the directory ``path`` of a container, running or not."""
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for name, content in files.items():
-                member = tarfile.TarInfo(name)
-                member.size, member.mode, member.mtime = len(content), mode, int(time.time())
-                archive.addfile(member, io.BytesIO(content))
-        container.put_archive(path, buffer.getvalue())
-
     def get_file(self, container: Container, path: str, max_bytes: int) -> bytes | None:
         """One regular file's content, at most ``max_bytes`` of it; None where there is no such file."""
         try:
@@ -288,18 +289,6 @@ class Engine:
             except HTTPError as error:
                 raise create_api_error_from_http_exception(error) from error
         return response
-
-    def log_lines(self, container: Container) -> Iterator[tuple[str, str]]:
-        """Follow a container's output from its first line to its end, as (``out`` | ``err``, line)."""
-        out, err = LineSplitter(), LineSplitter()
-        # The SDK's attach loses what arrives together with the response's head, its logs() mixes the streams.
-        response = self.stream("GET", f"/containers/{container.id}/logs", {"stdout": 1, "stderr": 1, "follow": 1})
-        with response:
-            for stream, data in _frames(response.iter_content(chunk_size=None)):
-                name, splitter = ("err", err) if stream == 2 else ("out", out)
-                yield from ((name, line) for line in splitter.feed(data))
-        yield from (("out", line) for line in out.close())
-        yield from (("err", line) for line in err.close())
 
 
 @dataclass(frozen=True, slots=True)

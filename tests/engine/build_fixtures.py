@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from docker.errors import ImageNotFound
+from docker.errors import APIError
 from pydantic import SecretStr
 
 from listings import blobs
@@ -23,6 +25,7 @@ from workers.steps import build
 from workers.steps.contract import StepContext, Stop
 
 BASE = "slipway.local/busybox:1"
+_LAYER = re.compile(r"---> ([0-9a-f]{12})")
 
 
 def source_archive(files: Mapping[str, str]) -> bytes:
@@ -45,6 +48,7 @@ class BuildBench:
     registry: Registry
     workdir: Path
     settings: Any
+    logs: list[MemoryLog] = field(default_factory=list)
 
     def configure(self, **values: Any) -> None:
         self.settings.SLIPWAY = self.settings.SLIPWAY.model_copy(update=values)
@@ -52,7 +56,9 @@ class BuildBench:
     def context(self, files: Mapping[str, str], stop: Stop | None = None, **spec: Any) -> tuple[StepContext, MemoryLog]:
         sha256 = blobs.store(source_archive(files)).sha256
         facts = {"fetch": {"archive_sha256": sha256, "spec": {"build": spec}}}
-        return make_context(self.workdir, facts, self.instance, stop)
+        context, log = make_context(self.workdir, facts, self.instance, stop)
+        self.logs.append(log)
+        return context, log
 
     def run(self, dockerfile: str, **spec: Any) -> tuple[StepReport, MemoryLog]:
         context, log = self.context({"Dockerfile": dockerfile}, **spec)
@@ -85,24 +91,15 @@ def bench(
         build_pids=128,
         build_cpus=1.0,
     )
-    before = _image_ids(engine)
     yield bench
     engine.remove(engine.owned(instance))
-    _remove_images(engine, before)
+    _remove_cache(engine, bench.logs)
 
 
-def _image_ids(engine: Engine) -> set[str]:
-    return {image["Id"] for image in engine.api.images(all=True)}
-
-
-def _remove_images(engine: Engine, before: set[str]) -> None:
-    """Dangling images on top of the tests' own base that came during the test: its layer cache."""
-    base = set(engine.api.inspect_image(BASE)["RootFS"]["Layers"])
-    for image in engine.api.images(filters={"dangling": True}):
-        if image["Id"] in before:
-            continue
-        try:
-            if base <= set(engine.api.inspect_image(image["Id"])["RootFS"]["Layers"]):
-                engine.api.remove_image(image["Id"])
-        except (ImageNotFound, KeyError):
-            continue
+def _remove_cache(engine: Engine, logs: list[MemoryLog]) -> None:
+    """Remove the layers that these builds made, by their own logs; images with a name are others' or the base."""
+    ids = [match[1] for log in logs for _, _, line in log.lines if (match := _LAYER.fullmatch(line))]
+    for image in reversed(list(dict.fromkeys(ids))):
+        with suppress(APIError):  # gone, or another's layers stand on it
+            if not engine.api.inspect_image(image)["RepoTags"]:
+                engine.api.remove_image(image)

@@ -63,6 +63,7 @@ class BuildOutput:
         self._log = log
         self._out, self._err = LineSplitter(), LineSplitter()
         self._statuses: set[str] = set()
+        self._titled = False
         self.step = 0
         self.step_text = ""
         self.steps = 0
@@ -98,7 +99,11 @@ class BuildOutput:
             for line in self._err.feed(body.encode()):
                 self._line(line, "err")
             return
+        if text == "\n" and self._titled:
+            self._titled = False  # the engine ends a step's title with a message of its own
+            return
         started = _STEP.fullmatch(text)
+        self._titled = started is not None
         if started:
             self.finish()
             self.step, self.steps = int(started[1]), int(started[2])
