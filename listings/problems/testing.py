@@ -117,6 +117,13 @@ _SERVING_RUN = (
         "Sample {name} was answered as expected: status {status} in {ms} ms.",
     ),
     _seller(
+        "TEST-PAYLOAD",
+        "A request sample is very large",
+        "The body of sample {name} has {size} bytes; the limit is {limit}.",
+        "Use a smaller sample. Real-time endpoints take 6 MiB by the API and at most 25 MB by the seller guide.",
+        "AWS Marketplace seller guide, Machine learning products: requirements and restrictions",
+    ),
+    _seller(
         "TEST-CONTENT-TYPE",
         "An unknown content type is not refused",
         "A request of type {content_type}, which no specification declares, was answered: {answer}. "

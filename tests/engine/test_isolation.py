@@ -3,6 +3,7 @@ shows that the listeners hear and that only the twin keeps the calls away."""
 
 from __future__ import annotations
 
+import ast
 import socket
 import threading
 from collections.abc import Iterator
@@ -173,3 +174,15 @@ def test_an_attempt_alone_warns_and_names_its_place_time_and_log_line(twin: Twin
     assert call["phase"] == "train"
     assert call["count"] >= 1
     assert 0 <= call["first_seconds"] < 20
+
+
+def test_the_container_has_dockers_default_rights_no_credentials_and_no_path_of_the_host(twin: Twin) -> None:
+    ran = twin.train("twin-hostile", {"hyperparameters": {"mode": "look"}})
+    seen = dict(line.split(None, 1) for line in ran.log.text().splitlines() if " " in line or "\t" in line)
+    assert seen["NoNewPrivs:"] == "1"
+    assert seen["CapEff:"] == "00000000a80425fb"
+    assert seen["Seccomp:"] == "2"
+    assert seen["interfaces"] == "['lo']"
+    names = set(ast.literal_eval(seen["environment"]))
+    assert names - {"LC_CTYPE", "PIP_CERT"} == {"HOME", "HOSTNAME", "PATH", "TRAINING_JOB_ARN", "TRAINING_JOB_NAME"}
+    assert set(ast.literal_eval(seen["mounts"])) <= {"/opt/ml", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}

@@ -10,7 +10,7 @@ import pytest
 
 from tests.engine.context import stop_after
 from tests.engine.twin_fixtures import Twin, tar_of
-from workers.steps.contract import Stop, StopReason, StepStopped
+from workers.steps.contract import StepStopped, Stop, StopReason
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -38,4 +38,5 @@ class Attachment:
     def close(self) -> None:
         with suppress(OSError):  # already closed by the other side
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._stream.close()
+        # The SDK hangs the HTTP response, which owns the connection, on the stream.
+        (getattr(self._stream, "_response", None) or self._stream).close()

@@ -72,30 +72,40 @@ class Holder:
 
         Raises ProblemError TEST-HOLDER (it does not work), TEST-NETWORK-OPEN (an interface besides ``lo``).
         """
-        container = _create(engine, image, labels, mounts, with_ipv6=True)
-        attachment = Attachment(engine, str(container.id), stdin=True)
         try:
-            container.start()
+            holder = cls._started(engine, _create(engine, image, labels, mounts, with_ipv6=True))
         except APIError as error:
-            attachment.close()
-            engine.remove_container(str(container.id))
             if "ipv6" not in str(error):
                 raise
             # An engine host without IPv6 knows none of its settings; then no call can use it either.
-            container = _create(engine, image, labels, mounts, with_ipv6=False)
-            attachment = Attachment(engine, str(container.id), stdin=True)
-            container.start()
-        holder = cls(engine, container, attachment)
-        holder._await_ready(stop)
+            holder = cls._started(engine, _create(engine, image, labels, mounts, with_ipv6=False))
+        try:
+            holder._await_ready(stop)
+        except BaseException:
+            holder.close()
+            raise
         return holder
+
+    @classmethod
+    def _started(cls, engine: Engine, container: Container) -> Holder:
+        attachment = Attachment(engine, str(container.id), stdin=True)
+        try:
+            container.start()
+        except BaseException:
+            attachment.close()
+            engine.remove_container(str(container.id))
+            raise
+        return cls(engine, container, attachment)
 
     @property
     def network_mode(self) -> str:
         return f"container:{self.container.id}"
 
     def close(self) -> None:
-        self._attachment.close()
-        self.engine.remove_container(str(self.container.id))
+        try:
+            self._attachment.close()
+        finally:
+            self.engine.remove_container(str(self.container.id))
 
     def call(self, do: str, stop: Stop, within: float = REPLY_SECONDS, **arguments: Any) -> dict[str, Any]:
         """Send one command and wait for its answer. Raises ProblemError TEST-HOLDER, StepStopped."""

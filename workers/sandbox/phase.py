@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from workers.steps.contract import Log, Stop
 
 ML = "/opt/ml"
 MODEL = "/opt/ml/model"
+CHUNK_BYTES = 1 << 20
 EXIT_MEANINGS = {
     126: "the program was found but could not be executed",
     127: "a program was not found",
@@ -99,6 +100,21 @@ def containers(bench: Bench, outcome: Outcome, profile: Profile, path: str) -> I
         if subject.created:
             _record_calls(outcome, holder, subject)
             _judge_processes(outcome, subject)
+
+
+def until_stopped(chunks: Iterable[bytes], stop: Stop) -> Iterator[bytes]:
+    """The chunks, for as long as the step is not told to stop. Raises StepStopped."""
+    for chunk in chunks:
+        stop.check()
+        yield chunk
+
+
+def send_archive(holder: Holder, path: str, archive: Path, stop: Stop) -> None:
+    """Unpack a tar file at ``path`` of the holder's volume, and remove the file. Raises StepStopped."""
+    with archive.open("rb") as data:
+        chunks = iter(lambda: data.read(CHUNK_BYTES), b"")
+        holder.container.put_archive(path, until_stopped(chunks, stop))
+    archive.unlink()
 
 
 def _record_calls(outcome: Outcome, holder: Holder, subject: Subject) -> None:

@@ -59,7 +59,17 @@ class Samples:
         return None
 
     def read(self, path: str) -> bytes:
-        return self._places[path].read_bytes()
+        """A file sample's content. Raises ProblemError TEST-SAMPLE-MISSING where it is a directory."""
+        return self._file(path).read_bytes()
+
+    def size(self, path: str) -> int:
+        """Bytes of a file sample. Raises ProblemError TEST-SAMPLE-MISSING where it is a directory."""
+        return self._file(path).stat().st_size
+
+    def _file(self, path: str) -> Path:
+        if not self._places[path].is_file():
+            raise ProblemError("TEST-SAMPLE-MISSING", path=path)
+        return self._places[path]
 
     def files(self, path: str) -> list[tuple[str, Path]]:
         """(name below the sample, file) of a file sample or of everything in a directory sample."""

@@ -16,7 +16,17 @@ from workers.sandbox import metrics
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.layout import job_input, write_training_tar
 from workers.sandbox.model_files import Limits, collect
-from workers.sandbox.phase import ML, MODEL, Bench, Outcome, containers, judge_memory, meaning_of
+from workers.sandbox.phase import (
+    ML,
+    MODEL,
+    Bench,
+    Outcome,
+    containers,
+    judge_memory,
+    meaning_of,
+    send_archive,
+    until_stopped,
+)
 from workers.sandbox.profile import Profile
 from workers.sandbox.samples import Samples
 from workers.sandbox.subject import CANCEL_GRACE_SECONDS, Exit, Subject
@@ -37,9 +47,7 @@ def run(
         job = job_input(training, test)
         packed = bench.workdir / "training.tar"
         write_training_tar(packed, job, test, samples)
-        with packed.open("rb") as data:
-            holder.container.put_archive(ML, data)
-        packed.unlink()
+        send_archive(holder, ML, packed, bench.stop)
         mount = Mount(target=ML, source=volume, type="volume", no_copy=True)
         subject.create(bench.image, "train", bench.labels, [mount], _environment(bench))
         bench.log.line(f"train: {len(job.hyperparameters)} hyperparameters, {len(job.channels)} channels", "slipway")
@@ -98,7 +106,7 @@ def _collect(bench: Bench, outcome: Outcome, holder: Holder, subject: Subject) -
     target = bench.workdir / "model.tar.gz"
     chunks, _ = holder.container.get_archive(MODEL)
     with target.open("wb") as packed:
-        contents = collect(chunks, packed, Limits(profile.disk_bytes, profile.inodes))
+        contents = collect(until_stopped(chunks, bench.stop), packed, Limits(profile.disk_bytes, profile.inodes))
     for name in contents.left_out[:20]:
         bench.log.line(f"left out of model.tar.gz: {name}", "slipway")
     if not contents.files:

@@ -29,6 +29,10 @@ BROKEN_RUN = {"TEST-TRAIN-EXIT", "TEST-TRAIN-TIMEOUT", "TEST-TRAIN-IDLE", "TEST-
               "TEST-REQUEST"}  # fmt: skip
 
 
+#: One call to the engine may unpack gigabytes of model files before it answers.
+ENGINE_SECONDS = 900
+
+
 class SharedLog:
     """The attempt's log for two writers: the container's output comes from a thread of its own."""
 
@@ -56,7 +60,7 @@ def execute(context: StepContext) -> StepReport:
     """
     spec = VersionSpec.model_validate(context.facts["fetch"]["spec"])
     log = SharedLog(context.log)
-    engine = connect()
+    engine = connect(timeout=ENGINE_SECONDS)
     try:
         holder_image = ensure_holder_image(engine)
         log.section("Image")
@@ -78,26 +82,22 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
     archive = str(context.facts["fetch"]["archive_sha256"])
     samples = Samples.extract(archive, wanted_by(spec), bench.workdir / "samples", limits)
     outcomes: list[Outcome] = []
-    profile = profile_for(bench.engine, _instance_type(spec))
+    profiles: dict[str, Profile] = {}
     model_sha256: str | None = context.facts["fetch"].get("artifact_sha256")
     trained: Path | None = None
     if spec.training is not None:
         test = spec.tests.training or TrainingTest()
-        outcome, trained = training.run(bench, spec.training, test, samples, profile)
+        profiles["train"] = profile_for(bench.engine, test.instance_type)
+        outcome, trained = training.run(bench, spec.training, test, samples, profiles["train"])
         outcomes.append(outcome)
         model_sha256 = (outcome.facts or {}).get("model_sha256")
     if spec.inference is not None and all(outcome.problem is None for outcome in outcomes):
-        profile = profile_for(bench.engine, spec.tests.inference.instance_type if spec.tests.inference else "")
+        test_inference = spec.tests.inference or InferenceTest()
+        profiles["serve"] = profile_for(bench.engine, test_inference.instance_type)
+        environment = spec.inference.Environment
         with _model(trained, model_sha256) as model:
-            test_inference = spec.tests.inference or InferenceTest()
-            outcomes.append(serving.run(bench, test_inference, spec.inference.Environment, samples, model, profile))
-    return _report(outcomes, profile, model_sha256)
-
-
-def _instance_type(spec: VersionSpec) -> str:
-    if spec.training is not None:
-        return spec.tests.training.instance_type if spec.tests.training else ""
-    return spec.tests.inference.instance_type if spec.tests.inference else ""
+            outcomes.append(serving.run(bench, test_inference, environment, samples, model, profiles["serve"]))
+    return _report(outcomes, profiles, model_sha256)
 
 
 @contextmanager
@@ -113,16 +113,17 @@ def _model(trained: Path | None, sha256: str | None) -> Iterator[IO[bytes] | Non
         yield None
 
 
-def _report(outcomes: list[Outcome], profile: Profile, model_sha256: str | None) -> StepReport:
+def _report(outcomes: list[Outcome], profiles: dict[str, Profile], model_sha256: str | None) -> StepReport:
     calls = [call for outcome in outcomes for call in outcome.outgoing]
     problem = next((outcome.problem for outcome in outcomes if outcome.problem), None)
     broken = problem is not None and problem.code in BROKEN_RUN
     checks = [check for outcome in outcomes for check in outcome.checks]
     checks.append(outgoing.check(calls, sum(outcome.lost_calls for outcome in outcomes), broken))
-    checks.append(_size_check(profile))
+    checks += [_size_check(profile) for profile in dict.fromkeys(profiles.values())]
     by_phase: dict[str, dict[str, Any] | None] = {outcome.phase: outcome.facts for outcome in outcomes}
     facts = {
-        "profile": profile.as_json(),
+        "profile": list(profiles.values())[-1].as_json(),
+        "profiles": {phase: profile.as_json() for phase, profile in profiles.items()},
         "training": by_phase.get("train"),
         "inference": by_phase.get("serve"),
         "model_sha256": model_sha256,

@@ -13,6 +13,7 @@ MAX_RECORDS = 500
 MAX_FLOWS = 4096
 MAX_HINTS = 6
 SNAP_BYTES = 128
+SOCKET_BUFFER_BYTES = 32 << 20  # some 30,000 packets while this program waits for its turn
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
@@ -162,7 +163,7 @@ def open_sniffer() -> socket.socket:
     program = b"".join(struct.pack("=HBBI", *instruction) for instruction in _FILTER)
     memory = ctypes.create_string_buffer(program)
     sniffer.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(_FILTER), ctypes.addressof(memory)))
-    sniffer.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+    sniffer.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_BYTES)
     sniffer.bind(("lo", ETH_P_ALL))
     sniffer.setblocking(False)
     return sniffer
