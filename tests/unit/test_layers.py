@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import tarfile
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from listings.problems import ProblemError
 from tests.images_by_hand import (
@@ -175,6 +178,18 @@ class TestHostileLayers:
         block = info.tobuf(tarfile.GNU_FORMAT) + record.ljust(512, b"\0")
         assert refusal(block * 5000).code == "IMAGE-LAYER-UNREADABLE"
 
+    def test_entry_that_claims_more_than_there_is_ends_at_once(self) -> None:
+        info = entry("x")
+        info.size = 1 << 70
+        assert refusal(info.tobuf(tarfile.GNU_FORMAT)).code == "IMAGE-LAYER-UNREADABLE"
+
+    def test_sparse_file_without_end_is_refused(self) -> None:
+        info = entry("x")
+        info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "x"}
+        info.size = 512
+        block = info.tobuf(tarfile.PAX_FORMAT) + b"99999999999\n".ljust(512, b"\0")
+        assert refusal(block).code == "IMAGE-LAYER-UNREADABLE"
+
     def test_link_target_is_bounded(self) -> None:
         assert refusal(tar([symlink("a", "x" * 600)]), Limits(path=500)).code == "IMAGE-LAYER-LIMIT"
 
@@ -312,3 +327,37 @@ def test_short_elf_is_no_elf() -> None:
 
 def test_only_files_are_executable() -> None:
     assert not FileEntry("d", Kind.DIRECTORY, 0o755).executable
+
+
+SOUND = tar([
+    directory("d"), program("d/run"), symlink("d/link", "run"), hardlink("d/hard", "d/run"), file("d/.wh.gone"),
+    file("etc/os-release", b"ID=debian\n"), file("n" * 150, b"x" * 700),
+])  # fmt: skip
+
+
+def facts_or_code(blob: bytes) -> LayerFacts | str:
+    try:
+        return read_blob(blob, limits=Limits(bytes=1 << 20))
+    except ProblemError as error:
+        return error.code
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    changes=st.lists(st.tuples(st.integers(0, len(SOUND) - 1), st.integers(0, 255)), min_size=1, max_size=12),
+    cut=st.integers(0, len(SOUND)), packed=st.booleans(),
+)
+def test_no_damage_ends_in_anything_but_facts_or_a_coded_problem(
+    changes: list[tuple[int, int]], cut: int, packed: bool
+) -> None:
+    damaged = bytearray(SOUND)
+    for place, value in changes:
+        damaged[place] = value
+    blob = gzip.compress(bytes(damaged), 1) if packed else bytes(damaged)
+    blob = blob[: max(1, cut)]
+    found = facts_or_code(blob)
+    if isinstance(found, str):
+        assert found.startswith("IMAGE-LAYER-")
+    else:
+        assert LayerFacts.from_json(json.loads(json.dumps(found.as_json()))) == found
+        assert [node for node in compose([found]).files() if ".." in node.entry.path.split("/")] == []

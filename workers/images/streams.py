@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import IO, BinaryIO, cast
 
 CHUNK = 1 << 18
+#: Reads after the end that are put up with. The library would go on until it has skipped what an entry claims to hold.
+PATIENCE = 64
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
@@ -25,6 +27,7 @@ class CountingReader(io.RawIOBase):
         self._hash = hashlib.sha256()
         self._ahead = b""
         self.count = 0
+        self._past_end = 0
 
     def readable(self) -> bool:
         return True
@@ -41,6 +44,9 @@ class CountingReader(io.RawIOBase):
         chunk, self._ahead = self._ahead[:wanted], self._ahead[wanted:]
         if not chunk:
             chunk = self._source.read(wanted) or b""
+        self._past_end += not chunk
+        if self._past_end > PATIENCE:
+            raise EOFError("it ends before its last entry does")
         self.count += len(chunk)
         if self.count > self._limit:
             raise TooMuch(f"more than {self._limit} bytes")
@@ -48,6 +54,7 @@ class CountingReader(io.RawIOBase):
         return chunk
 
     def drain(self) -> None:
+        self._past_end = 0
         while self.read(CHUNK):
             pass
 
@@ -88,6 +95,12 @@ def bounded_header(limit: int) -> type[tarfile.TarInfo]:
             # The hook that the library's source names for subclasses.
             if self.type in extended and not 0 <= self.size <= limit:
                 raise TooMuch(f"an entry header of {self.size} bytes")
+            if self.type == tarfile.GNUTYPE_SPARSE:
+                raise tarfile.ReadError("it holds a sparse file")
             return cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]
+
+        def _proc_gnusparse_10(self, *_: object) -> None:
+            # The map of a sparse file is read without any bound. No builder writes one.
+            raise tarfile.ReadError("it holds a sparse file")
 
     return Bounded
