@@ -74,7 +74,7 @@ def changes_for_buyers(release: Release) -> dict[str, Any] | None:
     rows = [
         _row("Image size", old, new, ("inspect", "bytes_compressed"), "bytes"),
         _row("First good ping", old, new, ("test", "inference", "first_ping_seconds"), "seconds"),
-        _row("Peak memory", old, new, ("test", "peak_memory_bytes"), "bytes"),
+        _row("Peak memory", old, new, ("test", "peak_memory_bytes"), "memory"),
     ]
     return {"against": before, "rows": [row for row in rows if row is not None]}
 

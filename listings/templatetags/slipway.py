@@ -109,7 +109,7 @@ def memory(count: float | None) -> str:
     if not isinstance(count, int | float):
         return "—"
     value = float(count) / 1024**2
-    return f"{value:.0f} MiB" if value < 10_000 else f"{value / 1024:.1f} GiB"
+    return f"{value:.0f} MiB" if value < 4096 else f"{value / 1024:.1f} GiB".replace(".0 ", " ")
 
 
 @register.filter
@@ -161,15 +161,25 @@ def since(moment: datetime | None) -> SafeString | str:
     )
 
 
+def _short(value: str) -> str:
+    """``sha256:9f3c8f3c…e1b7``; an image's name and its digest's beginning; an ARN's last part; else the middle cut."""
+    if value.startswith("arn:"):
+        return value.rpartition(":")[2]
+    name, at, tail = value.partition("@sha256:")
+    if at:
+        return f"{name.rpartition('/')[2]}@{tail[:8]}…"
+    head, colon, rest = value.partition("sha256:")
+    body = rest if colon and not head else value
+    short = f"{body[:8]}…{body[-4:]}" if len(body) > 24 else body
+    return f"sha256:{short}" if body is not value else short
+
+
 @register.simple_tag
 def digest(value: str | None, label: str = "") -> SafeString | str:
-    """A digest or ARN shortened in the middle, whole on hover, with a copy button."""
+    """A digest, image address or ARN in short, whole on hover, with a copy button."""
     if not value:
         return "—"
-    head, colon, rest = value.rpartition(":")
-    body = rest if colon and len(rest) > 20 else value
-    short = f"{body[:8]}…{body[-4:]}" if len(body) > 20 else body
-    shown = f"{head}:{short}" if body is rest and head == "sha256" else short
+    shown = _short(value)
     return format_html(
         '<span class="digest"><code title="{}">{}</code><button type="button" class="copy" data-copy="{}" '
         'aria-label="Copy {}"><i class="ti ti-copy" aria-hidden="true"></i></button></span>',
@@ -229,7 +239,8 @@ def field(bound: BoundField, optional: str = "auto") -> dict[str, Any]:
     described = [f"{bound.id_for_label}-error"] if bound.errors else []
     if bound.help_text:
         described.append(f"{bound.id_for_label}-hint")
-    attrs: dict[str, Any] = {"class": f"{widget.attrs.get('class', css)}{' is-invalid' if bound.errors else ''}"}
+    classes = (css, widget.attrs.get("class", ""), "is-invalid" if bound.errors else "")
+    attrs: dict[str, Any] = {"class": " ".join(filter(None, classes))}
     if str(bound.label).lower() in str(widget.attrs.get("placeholder", "")).lower():
         attrs["placeholder"] = ""  # it would only repeat the label
     if isinstance(widget, Textarea):
@@ -342,6 +353,12 @@ def asked_in(reason: Any, version: Any) -> bool:
         open_ = version.waivers.filter(granted_at=None, refused_at=None, revoked_at=None)
         version._asked = set(open_.values_list("code", "subject"))
     return (reason.code, reason.subject) in version._asked
+
+
+@register.filter
+def tries_of(steps: Sequence[Any], name: str) -> int:
+    """The number of the latest attempt at the step ``name``, as log anchors spell it."""
+    return next((row.attempt.number for row in steps if row.step.name == name and row.attempt), 1)
 
 
 @register.filter
