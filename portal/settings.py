@@ -73,6 +73,9 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": databases.parse(SLIPWAY.database_url, SLIPWAY.data_dir)}
+if SLIPWAY.env == "test" and DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, so that worker processes started by a test share it.
+    DATABASES["default"]["TEST"] = {"NAME": str(SLIPWAY.data_dir / "tests.sqlite3")}
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": SLIPWAY.redis_url}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
