@@ -26,6 +26,12 @@ const start = (box) => {
   const form = box.closest("form");
   let running = null;
 
+  const showKept = (shown) => {
+    kept.hidden = !shown;
+    box.classList.toggle("is-kept", shown);
+  };
+  showKept(Boolean(id.value));
+
   const settle = () => {
     running = null;
     bar.hidden = true;
@@ -39,7 +45,7 @@ const start = (box) => {
     id.value = answer.id;
     kept.querySelector(".name").textContent = answer.filename;
     kept.querySelector(".size").textContent = bytes(answer.size);
-    kept.hidden = false;
+    showKept(true);
     // An empty file input is not sent: the id alone stands for the file.
     file.value = "";
     file.required = false;
@@ -77,7 +83,7 @@ const start = (box) => {
   file.addEventListener("change", () => { if (file.files[0]) send(file.files[0]); });
   box.querySelector("[data-forget]")?.addEventListener("click", () => {
     id.value = "";
-    kept.hidden = true;
+    showKept(false);
     file.required = box.dataset.required === "true";
     say("");
     file.focus();
