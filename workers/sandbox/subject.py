@@ -98,6 +98,7 @@ class Subject:
         self.engine, self.holder, self.profile, self.log, self.stop = engine, holder, profile, log, stop
         self.path = path
         self.created = False
+        self.out_of_memory = False
         self.meter: Meter | None = None
         self._next_layer_check = 0.0
         self._layer_bytes = 0
@@ -139,7 +140,9 @@ class Subject:
 
     @property
     def peak_memory(self) -> int:
-        """Bytes; 0 where it ended before the first reading."""
+        """Bytes; 0 where it ended before the first reading. What ran out of memory had all of it."""
+        if self.out_of_memory:
+            return self.profile.memory_bytes
         return self.meter.peak_memory if self.meter else 0
 
     @property
@@ -170,8 +173,8 @@ class Subject:
     def _ended(self, state: Mapping[str, Any]) -> Exit:
         self.pump.join(10)
         self._check_disk()
-        out_of_memory = bool(state.get("OOMKilled")) or self.oom_events() > 0
-        return Exit(int(state["ExitCode"]), out_of_memory, self.seconds, str(state.get("Error", "")))
+        self.out_of_memory = bool(state.get("OOMKilled")) or self.oom_events() > 0
+        return Exit(int(state["ExitCode"]), self.out_of_memory, self.seconds, str(state.get("Error", "")))
 
     def oom_events(self) -> int:
         """How often the kernel killed one of its processes for memory: also where the main process lived on."""
