@@ -33,10 +33,13 @@ class Sample:
 
 
 SAMPLES = (
-    Sample("decision-trees", Kind.ALGORITHM, "Decision trees", "Trains and serves decision trees.", "prod-slipdemotrees"),
-    Sample("churn-predictor", Kind.MODEL_PACKAGE, "Churn predictor", "Scores customers with a trained model.",
-           "prod-slipdemochurn"),
-)  # fmt: skip
+    Sample(
+        "decision-trees", Kind.ALGORITHM, "Decision trees", "Trains and serves decision trees.", "prod-slipdemotrees"
+    ),
+    Sample(
+        "churn-predictor", Kind.MODEL_PACKAGE, "Churn predictor", "Scores customers with a model.", "prod-slipdemochurn"
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class People:
 def people(password: str) -> People:
     """The demo's seller and admin, made on first use; ``password`` is set anew each time."""
     return People(
-        _person(SELLER, "Dev Account", password, is_staff=False), _person(ADMIN, "Admin Account", password, is_staff=True)
+        _person(SELLER, "Dev Account", password, is_staff=False),
+        _person(ADMIN, "Admin Account", password, is_staff=True),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class CheckOutcome(StrEnum):
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - an outcome, not a password
     WARN = "warn"
     FAIL = "fail"
     SKIP = "skip"

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
-from portal import databases, logging as portal_logging
+from portal import databases
+from portal import logging as portal_logging
 from portal.accounts.conf import ALLAUTH_SETTINGS
 from portal.config import ROOT, load
 

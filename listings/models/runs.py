@@ -36,7 +36,9 @@ class Run(Row):
         ordering = ("-created_at",)
         constraints = [
             models.UniqueConstraint(fields=("version", "number"), name="run_number_unique_in_version"),
-            models.UniqueConstraint(fields=("version",), condition=Q(state="active"), name="one_active_run_per_version"),
+            models.UniqueConstraint(
+                fields=("version",), condition=Q(state="active"), name="one_active_run_per_version"
+            ),
             models.CheckConstraint(condition=Q(state__in=RunState.values), name="run_state_known"),
         ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from listings.problems.base import NextAction, Owner, Problem, ProblemError, fill
+
 from listings.problems import aws, build, governance, image, platform, push, release, source, spec, testing  # isort: skip
 
 __all__ = ["NextAction", "Owner", "Problem", "ProblemError", "all_problems", "fill", "get"]

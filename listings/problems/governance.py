@@ -26,7 +26,7 @@ PROBLEMS: tuple[Problem, ...] = (
             "Say what should change, or what you found.", _FIX),
     Problem("WAIVER-REASON", _S, "A reason is needed", "No reason was given.",
             "Write why; it stays in the audit history.", _FIX),
-    Problem("WAIVER-RULE", _S, "This rule cannot be waived", "{code} is not a rule that a waiver exists for.",
+    Problem("WAIVER-RULE", _S, "This rule cannot be waived", "{rule} is not a rule that a waiver exists for.",
             "Fix what fails in a new version.", _FIX),
     Problem("WAIVER-OWN", _S, "You asked for this waiver", "Nobody grants what they asked for.",
             "Ask another admin.", _FIX),

@@ -23,7 +23,9 @@ PROBLEMS: tuple[Problem, ...] = (
         "MEMBER-UNKNOWN", _S, "Nobody has that address", "No account uses {email}.",
         "Ask them to sign up with that address, then add them.", _FIX,
     ),
-    Problem("MEMBER-ALREADY", _S, "Already a member", "{email} is in the team already.", "Change the role instead.", _FIX),
+    Problem(
+        "MEMBER-ALREADY", _S, "Already a member", "{email} is in the team already.", "Change the role instead.", _FIX
+    ),
     Problem(
         "MEMBER-LAST-OWNER", _S, "A team needs an owner", "This is the last owner of {team}.",
         "Make somebody else an owner first.", _FIX,

@@ -46,10 +46,10 @@ def needs(user: Any, team: Team) -> list[dict[str, Any]]:
     """What waits for this user: failed newest versions, changes asked for, reviews, unread notices."""
     items: list[dict[str, Any]] = []
     if can(user, Permission.ADMIN):
-        for release in _releases(ReleaseState.IN_REVIEW, ReleaseState.REGISTERED, ReleaseState.REGISTRATION_FAILED):
-            items.append(_release_need(release))
-    for release in _releases(ReleaseState.CHANGES_REQUESTED).filter(version__listing__team=team):
-        items.append(_release_need(release))
+        waiting = (ReleaseState.IN_REVIEW, ReleaseState.REGISTERED, ReleaseState.REGISTRATION_FAILED)
+        items += [_release_need(release) for release in _releases(*waiting)]
+    changes = _releases(ReleaseState.CHANGES_REQUESTED).filter(version__listing__team=team)
+    items += [_release_need(release) for release in changes]
     items += [_run_need(run) for run in _failed_newest(team)]
     for notice in Notice.objects.filter(user=user, read_at=None, kind="release.comment")[:5]:
         url = reverse("notice", args=[notice.pk])

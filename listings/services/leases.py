@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -46,7 +47,7 @@ def claim(attempt_id: UUID, worker: str) -> Claim | None:
     attempt = Attempt.objects.select_related("step").filter(pk=attempt_id).first()
     if attempt is None:
         return None
-    held = {"lease_expires_at": _lease_end(now), "worker": worker, "poll_at": None}
+    held: dict[str, Any] = {"lease_expires_at": _lease_end(now), "worker": worker, "poll_at": None}
     if attempt.state == AttemptState.QUEUED:
         deadline = now + timedelta(seconds=settings.SLIPWAY.step_timeout(attempt.step.name))
         try:
@@ -120,11 +121,11 @@ def finish(
     return target
 
 
-def _move(attempt_id: UUID, lease: UUID, source: str, target: str, fields: dict[str, object]) -> None:
+def _move(attempt_id: UUID, lease: UUID, source: str, target: str, fields: dict[str, Any]) -> None:
     transition(Attempt, attempt_id, moves=ATTEMPT_MOVES, source=source, target=target, holder=lease, **fields)
 
 
-def _problem_fields(problem: ProblemReport | None) -> dict[str, object]:
+def _problem_fields(problem: ProblemReport | None) -> dict[str, Any]:
     if problem is None:
         return {"problem_code": "", "problem_params": {}, "problem_evidence": []}
     return {

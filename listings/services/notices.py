@@ -41,7 +41,7 @@ def members(team: Team, *roles: Role) -> list[Any]:
     return [row.user for row in (rows.filter(role__in=roles) if roles else rows)]
 
 
-def mark_read(user: Any, notice_id: object | None = None) -> None:
+def mark_read(user: Any, notice_id: Any | None = None) -> None:
     """Mark one notice of the user read, or all."""
     rows = Notice.objects.filter(user=user, read_at__isnull=True)
     (rows.filter(pk=notice_id) if notice_id else rows).update(read_at=timezone.now())

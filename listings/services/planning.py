@@ -21,13 +21,26 @@ from listings.models import Attempt, Release, Run, Step, Version, WorkerProcess
 from listings.models.runs import Trigger
 from listings.services import journal, signals
 from listings.states import (
-    ATTEMPT_MOVES, ATTEMPT_OPEN, NEEDS, RELEASE_STEPS, RUN_MOVES, RUN_STEPS, STEP_UNSUCCESSFUL, AttemptState, RunState, StaleState,
-    StepName, StepState, run_state, transition,
+    ATTEMPT_MOVES,
+    ATTEMPT_OPEN,
+    NEEDS,
+    RELEASE_STEPS,
+    RUN_MOVES,
+    RUN_STEPS,
+    STEP_UNSUCCESSFUL,
+    AttemptState,
+    RunState,
+    StaleState,
+    StepName,
+    StepState,
+    run_state,
+    transition,
 )  # fmt: skip
 
 CONTROL, ENGINE = "control", "engine"
 #: A worker that has not been seen for this long takes no work.
 WORKER_SILENT = timedelta(seconds=30)
+_POSITION: dict[str, int] = {name: position for position, name in enumerate(NEEDS)}
 _DONE = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
 
 
@@ -58,7 +71,7 @@ def next_steps(steps: Mapping[str, StepView], *, loss_limit: int) -> Moves:
     """
     start, block, unblock = [], [], []
     states = {name: view.state for name, view in steps.items()}
-    for name in sorted(steps, key=list(NEEDS).index):
+    for name in sorted(steps, key=_POSITION.__getitem__):
         view = steps[name]
         if view.state == AttemptState.LOST and view.losses <= loss_limit:
             start.append(name)
@@ -159,7 +172,7 @@ def set_step(step: Step, state: str) -> None:
 
 def cancel_attempt(user: Any, attempt: Attempt) -> None:
     """Queued attempts end at once; held ones move to cancelling and their worker ends them."""
-    moves = (
+    moves: tuple[tuple[str, str, dict[str, Any]], ...] = (
         (AttemptState.QUEUED, AttemptState.CANCELLED, {"finished_at": timezone.now()}),
         (AttemptState.RUNNING, AttemptState.CANCELLING, {}),
     )

@@ -15,7 +15,14 @@ from listings.reports import Evidence
 from listings.services import audit, notices, planning, signals, verdicts
 from listings.spec import VersionSpec
 from listings.states import (
-    RELEASE_MOVES, RELEASE_OPEN, AttemptState, ReleaseState, RunState, StaleState, StepName, transition,
+    RELEASE_MOVES,
+    RELEASE_OPEN,
+    AttemptState,
+    ReleaseState,
+    RunState,
+    StaleState,
+    StepName,
+    transition,
 )  # fmt: skip
 
 
@@ -37,9 +44,10 @@ def _record(user: Any, verb: str, release: Release, **data: Any) -> None:
 def _demand_verdict(run: Run) -> dict[str, Any]:
     """The gate's verdict as JSON. Raises ProblemError RELEASE-GATE with every failing reason."""
     verdict = verdicts.verdict_of(run)
-    if not verdict.passed:
-        evidence = tuple(Evidence(f"{reason.title}. {reason.detail}".strip(), reason.code) for reason in verdict.failures)
-        raise ProblemError("RELEASE-GATE", evidence=evidence, reasons="; ".join(r.title for r in verdict.failures))
+    failures = verdict.failures
+    if failures:
+        evidence = tuple(Evidence(f"{reason.title}. {reason.detail}".strip(), reason.code) for reason in failures)
+        raise ProblemError("RELEASE-GATE", evidence=evidence, reasons="; ".join(r.title for r in failures))
     return verdict.as_json()
 
 

@@ -26,7 +26,7 @@ def ask(user: Any, version: Version, *, code: str, subject: str, reason: str) ->
     require(user, Permission.DEVELOP, team)
     reason = _reason(reason)
     if code not in WAIVABLE or not subject:
-        raise ProblemError("WAIVER-RULE", code=code)
+        raise ProblemError("WAIVER-RULE", rule=code)
     waiver = Waiver.objects.create(
         team=team, version=version, code=code, subject=subject, reason=reason, requested_by=user
     )

@@ -13,7 +13,7 @@ import requests
 
 from listings.models import Attempt, Kind, Run, Team, UploadPurpose
 from listings.services import listings as listing_service
-from listings.services import teams, versions
+from listings.services import versions
 from listings.states import RunState
 from tests.aws_fixtures import Standin
 from tests.registry_fixtures import Registry

@@ -71,7 +71,7 @@ def test_planning_twice_changes_nothing_more(states: dict[str, str]) -> None:
     assert second.unblock == ()
 
 
-@given(st.fixed_dictionaries({name: st.sampled_from(sorted(set(StepState.values) - {"waiting"})) for name in RUN_STEPS}))
+@given(st.fixed_dictionaries(dict.fromkeys(RUN_STEPS, st.sampled_from(sorted(set(StepState.values) - {"waiting"})))))
 def test_a_run_is_active_exactly_while_something_is_open(states: dict[str, str]) -> None:
     is_open = bool({"queued", "running", "cancelling"} & set(states.values()))
     assert (run_state(states) == RunState.ACTIVE) == is_open

@@ -79,7 +79,7 @@ class Log(Protocol):
     """The attempt's log. Line numbers count from 1 and are stable."""
 
     def line(self, text: str, stream: str = "out") -> int:
-        """Write one line; ``stream`` is ``out``, ``err`` (the container's) or ``slipway`` (ours). Returns its number."""
+        """Write one line from ``out`` or ``err`` (the container's) or ``slipway`` (ours). Returns its number."""
         ...
 
     def section(self, title: str) -> int:
