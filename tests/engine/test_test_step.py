@@ -61,3 +61,9 @@ def test_the_trained_model_is_stored_as_a_gzipped_tar_with_its_files_at_the_root
         data = gzip.decompress(stored.read())
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         assert sorted(archive.getnames()) == ["model.json", "nested", "nested/note.txt"]
+
+
+def test_an_algorithm_that_reads_pipes_only_is_told_so(twin: Twin) -> None:
+    channel = TRAINING["TrainingChannels"][0] | {"SupportedInputModes": ["Pipe"]}
+    ran = twin.run("twin-good", ALGORITHM | {"training": TRAINING | {"TrainingChannels": [channel]}}, FILES)
+    assert ran.code == "TEST-INPUT-MODE"

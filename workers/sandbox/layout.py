@@ -25,8 +25,11 @@ class JobInput:
     resources: dict[str, Any]
 
 
-def job_input(training: Training, test: TrainingTest) -> JobInput:
-    """What SageMaker would tell the job: declared defaults, overridden by the test's values, every one a string."""
+def job_input(training: Training, test: TrainingTest, mode: str) -> JobInput:
+    """What SageMaker would tell the job: declared defaults, overridden by the test's values, every one a string.
+
+    ``mode``: File or FastFile, which look alike to the program.
+    """
     values = {p.Name: p.DefaultValue for p in training.SupportedHyperParameters if p.DefaultValue is not None}
     declared = {channel.Name: channel for channel in training.TrainingChannels}
     channels = {}
@@ -34,7 +37,7 @@ def job_input(training: Training, test: TrainingTest) -> JobInput:
         content_type = sample.content_type or (declared[name].SupportedContentTypes[0] if name in declared else None)
         channels[name] = {
             **({"ContentType": content_type} if content_type else {}),
-            "TrainingInputMode": "File",
+            "TrainingInputMode": mode,
             "S3DistributionType": "FullyReplicated",
             "RecordWrapperType": "None",
         }

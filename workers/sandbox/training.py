@@ -35,7 +35,7 @@ FAILURE_CHARACTERS = 1024  # so much of the file becomes the job's FailureReason
 
 
 def run(
-    bench: Bench, training: Training, test: TrainingTest, samples: Samples, profile: Profile
+    bench: Bench, training: Training, test: TrainingTest, mode: str, samples: Samples, profile: Profile
 ) -> tuple[Outcome, Path | None]:
     """Train once. The outcome, and the ``model.tar.gz`` in the work directory if there is a model.
 
@@ -44,7 +44,7 @@ def run(
     outcome = Outcome("train")
     bench.log.section("Training")
     with containers(bench, outcome, profile, ML) as (holder, subject, volume):
-        job = job_input(training, test)
+        job = job_input(training, test, mode)
         packed = bench.workdir / "training.tar"
         write_training_tar(packed, job, test, samples)
         send_archive(holder, ML, packed, bench.stop)

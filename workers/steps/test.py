@@ -88,7 +88,8 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
     if spec.training is not None:
         test = spec.tests.training or TrainingTest()
         profiles["train"] = profile_for(bench.engine, test.instance_type)
-        outcome, trained = training.run(bench, spec.training, test, samples, profiles["train"])
+        mode = _input_mode(spec)
+        outcome, trained = training.run(bench, spec.training, test, mode, samples, profiles["train"])
         outcomes.append(outcome)
         model_sha256 = (outcome.facts or {}).get("model_sha256")
     if spec.inference is not None and all(outcome.problem is None for outcome in outcomes):
@@ -98,6 +99,14 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
         with _model(trained, model_sha256) as model:
             outcomes.append(serving.run(bench, test_inference, environment, samples, model, profiles["serve"]))
     return _report(outcomes, profiles, model_sha256)
+
+
+def _input_mode(spec: VersionSpec) -> str:
+    """Raises ProblemError TEST-INPUT-MODE for an algorithm that reads its data through pipes only."""
+    mode = spec.training_input_mode()
+    if mode not in ("File", "FastFile"):
+        raise ProblemError("TEST-INPUT-MODE", mode=mode or "no mode that all channels share")
+    return mode
 
 
 @contextmanager
