@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import threading
 import time
 
 import pytest
@@ -202,3 +203,20 @@ def test_a_sample_that_is_not_in_the_source_is_named(twin: Twin) -> None:
     ran = twin.serve("twin-hostile", "echo", files={"other.csv": b"1"})
     assert ran.code == "TEST-SAMPLE-MISSING"
     assert ran.report.problem.params["path"] == "samples/train.csv"
+
+
+def test_a_holder_lost_in_mid_run_is_not_the_sellers_fault_and_leaves_nothing(twin: Twin) -> None:
+    def kill_holder() -> None:
+        while True:
+            found = [item for item in twin.engine.owned(twin.instance) if item.kind == "container"]
+            if len(found) == 2:
+                holder = next(item for item in found if item.labels["slipway.role"] == "holder")
+                twin.engine.kill_container(holder.id)
+                return
+            time.sleep(0.2)
+
+    killer = threading.Thread(target=kill_holder)
+    killer.start()
+    ran = train(twin, "sleep")
+    killer.join(10)
+    assert ran.code == "TEST-HOLDER"
