@@ -117,5 +117,6 @@ def pack(folder: Path) -> bytes:
 def make_model(folder: Path) -> bytes:
     """Train the sample's model with its own ``make_model.py``; returns model.tar.gz."""
     with tempfile.TemporaryDirectory() as directory:
-        subprocess.run([sys.executable, str(folder / "make_model.py"), directory], check=True, timeout=120)
+        make = [sys.executable, str(folder / "make_model.py"), directory]
+        subprocess.run(make, check=True, capture_output=True, timeout=120)
         return (Path(directory) / "model.tar.gz").read_bytes()

@@ -184,14 +184,27 @@ def resume_registration(user: Any, release: Release) -> None:
 
 @transaction.atomic
 def publish(user: Any, release: Release) -> None:
-    """Send the change set that was shown. Raises ProblemError RELEASE-MOVED or PUBLISH-NOTHING-SHOWN."""
+    """Send the change set that was shown.
+
+    Raises ProblemError RELEASE-GATE, PUBLISH-NOTHING-SHOWN, PUBLISH-VALIDATION-FAILED or RELEASE-MOVED.
+    """
     require(user, Permission.ADMIN)
     _demand_verdict(release.run)
     if not release.change_set:
         raise ProblemError("PUBLISH-NOTHING-SHOWN")
+    _demand_valid_change_set(release)
     _move(release, ReleaseState.REGISTERED, ReleaseState.PUBLISHING, published_by=user)
     _record(user, "publish", release)
     _queue_again(release, StepName.PUBLISH, f"published by {user}")
+
+
+def _demand_valid_change_set(release: Release) -> None:
+    """What the Marketplace refused when it checked would be refused again, days later and for everyone to see."""
+    answer = release.change_set_validation
+    if answer.get("outcome") == "failed":
+        faults = answer.get("errors", [])
+        evidence = tuple(Evidence(str(fault.get("message", "")), label=str(fault.get("code", ""))) for fault in faults)
+        raise ProblemError("PUBLISH-VALIDATION-FAILED", evidence=evidence, reason=answer.get("reason") or "it gave none")
 
 
 def _queue_again(release: Release, name: StepName, reason: str) -> None:

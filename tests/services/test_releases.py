@@ -269,3 +269,12 @@ def test_a_prerelease_is_tested_but_not_released(seller: Any, listing: Any, uplo
     flow.run_through(versions.submit_version(seller, version), fetch=StepReport({"spec": sample_spec}))
     with pytest.raises(ProblemError, match="RELEASE-PRERELEASE"):
         releases.request_release(seller, version)
+
+
+def test_a_published_version_is_not_released_again(seller: Any, admin: Any, approved: Release, passed: Version) -> None:
+    register(approved)
+    releases.publish(admin, approved)
+    planning.plan(approved)
+    flow.end(approved, "publish", PUBLISHED)
+    with pytest.raises(ProblemError, match="RELEASE-DONE"):
+        releases.request_release(seller, passed)
