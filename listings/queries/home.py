@@ -12,7 +12,7 @@ from listings import links
 from listings.access import Permission, can, visible_teams
 from listings.models import AuditEvent, Listing, Notice, Release, Run, Team, Version
 from listings.queries.listings import rows_for
-from listings.queries.versions import show_problem, steps_of
+from listings.queries.versions import StepRow, rails, show_problem
 from listings.states import ReleaseState, RunState
 
 _HITS = 8
@@ -31,12 +31,14 @@ def home(user: Any, team: Team | None) -> dict[str, Any]:
         return {"team": None}
     listings = list(Listing.objects.filter(team=team, archived_at__isnull=True).select_related("team"))
     active = Run.objects.filter(version__listing__team=team, state=RunState.ACTIVE)
+    running = list(active.select_related("version__listing__team")[:5])
+    stops = rails(running)
     return {
         "team": team,
         "needs": needs(user, team),
         "rows": rows_for(listings[:10]),
         "listing_count": len(listings),
-        "running": [(run, steps_of(run)) for run in active.select_related("version__listing__team")[:5]],
+        "running": [(run, stops.get(run.pk, [])) for run in running],
         "events": AuditEvent.objects.filter(team_id=team.pk)[:10],
         "may_develop": can(user, Permission.DEVELOP, team),
     }
@@ -50,7 +52,9 @@ def needs(user: Any, team: Team) -> list[dict[str, Any]]:
         items += [_release_need(release) for release in _releases(*waiting)]
     changes = _releases(ReleaseState.CHANGES_REQUESTED).filter(version__listing__team=team)
     items += [_release_need(release) for release in changes]
-    items += [_run_need(run) for run in _failed_newest(team)]
+    failed = _failed_newest(team)
+    stops = rails(failed)
+    items += [_run_need(run, stops.get(run.pk, [])) for run in failed]
     for notice in Notice.objects.filter(user=user, read_at=None, kind="release.comment")[:5]:
         url = reverse("notice", args=[notice.pk])
         items.append({"icon": "message-2", "tone": "run", "title": notice.title, "detail": notice.body, "url": url,
@@ -84,8 +88,8 @@ def _failed_newest(team: Team) -> list[Run]:
     return [run for run in latest.values() if run.state == RunState.FAILED]
 
 
-def _run_need(run: Run) -> dict[str, Any]:
-    ended = [row.attempt for row in steps_of(run) if row.attempt is not None]
+def _run_need(run: Run, stops: list[StepRow]) -> dict[str, Any]:
+    ended = [row.attempt for row in stops if row.attempt is not None]
     shown = [problem for problem in map(show_problem, ended) if problem is not None]
     detail = shown[-1].title if shown else f"run {run.number}"
     return {"icon": "alert-octagon", "tone": "fail", "subject": str(run.version), "title": "failed", "detail": detail,

@@ -52,7 +52,7 @@ def _row(listing: Listing, newest: Version | None, released: Version | None, run
 
 
 def listings_of(user: Any, team: Team, *, archived: bool = False) -> dict[str, Any]:
-    rows = Listing.objects.filter(team=team, archived_at__isnull=not archived)
+    rows = Listing.objects.filter(team=team, archived_at__isnull=not archived).select_related("team")
     return {
         "team": team, "archived": archived, "rows": rows_for(list(rows)),
         "archived_count": Listing.objects.filter(team=team, archived_at__isnull=False).count(),

@@ -285,14 +285,15 @@ class Place:
 
 def place_of(attempt: Attempt, now: datetime | None = None) -> Place | None:
     """The place of a queued attempt, or None if it is not queued."""
-    if attempt.state != AttemptState.QUEUED:
-        return None
+    return places(attempt.queue, now).get(attempt.pk) if attempt.state == AttemptState.QUEUED else None
+
+
+def places(queue: str, now: datetime | None = None) -> dict[Any, Place]:
+    """Where each waiting attempt of a queue stands, by its id, in a fixed number of queries."""
     now = now or timezone.now()
-    rows = _with_limits(attempt.queue, now)
-    for position, (row, held_by) in enumerate(rows, start=1):
-        if row.pk == attempt.pk:
-            return Place(position, held_by or _slot_reason(attempt.queue, now))
-    return None
+    rows = _with_limits(queue, now)
+    reason = _slot_reason(queue, now) if rows else ""
+    return {row.pk: Place(position, held_by or reason) for position, (row, held_by) in enumerate(rows, start=1)}
 
 
 def _slot_reason(queue: str, now: datetime) -> str:
