@@ -129,6 +129,8 @@ RELEASE_OPEN = frozenset({
     R.REGISTRATION_FAILED, R.REGISTERED, R.PUBLISHING,
 })
 
+RELEASE_DONE = frozenset({R.PUBLISHED, R.SUPERSEDED})
+
 VERSION_MOVES: Mapping[str, frozenset[str]] = {VersionState.DRAFT: frozenset({VersionState.SUBMITTED})}
 RUN_MOVES: Mapping[str, frozenset[str]] = {
     # A retried step reopens its run.

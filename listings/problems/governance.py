@@ -16,6 +16,8 @@ PROBLEMS: tuple[Problem, ...] = (
     Problem("RELEASE-GATE", _S, "The gate is closed", "{reasons}.",
             "Fix what fails in a new version, or ask an admin for a waiver where one is offered.",
             NextAction.ASK_WAIVER),
+    Problem("RELEASE-DONE", _S, "The version was published already", "{number} is on the Marketplace, or was.",
+            "Make a new version for what is new.", _FIX),
     Problem("RELEASE-OPEN", _S, "A release is open already", "{number} has a release that has not ended.",
             "Go on with that release, or withdraw it.", _FIX),
     Problem("RELEASE-MOVED", _S, "The release has moved on", "It is {state} now.",

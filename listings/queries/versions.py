@@ -13,7 +13,7 @@ from listings.access import Permission, can
 from listings.models import Attempt, Check, Run, Step, Version
 from listings.reports import CheckOutcome
 from listings.services import planning, verdicts
-from listings.states import ATTEMPT_OPEN, RELEASE_OPEN, STEP_UNSUCCESSFUL, RunState, StepState
+from listings.states import ATTEMPT_OPEN, RELEASE_DONE, RELEASE_OPEN, STEP_UNSUCCESSFUL, RunState, StepState
 
 _ORDER = {CheckOutcome.FAIL: 0, CheckOutcome.WARN: 1, CheckOutcome.SKIP: 2, CheckOutcome.PASS: 3}
 
@@ -158,7 +158,7 @@ def _run_part(run: Run) -> dict[str, Any]:
         "verdict": verdict,
         "is_active": run.state == RunState.ACTIVE,
         "is_latest": not run.version.runs.filter(number__gt=run.number).exists(),
-        "has_open_release": run.version.releases.filter(state__in=RELEASE_OPEN).exists(),
+        "has_open_release": run.version.releases.filter(state__in=RELEASE_OPEN | RELEASE_DONE).exists(),
     }
 
 

@@ -15,6 +15,7 @@ from listings.reports import Evidence
 from listings.services import audit, notices, planning, signals, verdicts
 from listings.spec import VersionSpec
 from listings.states import (
+    RELEASE_DONE,
     RELEASE_MOVES,
     RELEASE_OPEN,
     AttemptState,
@@ -66,6 +67,8 @@ def request_release(user: Any, version: Version, comment: str = "") -> Release:
     run = version.runs.order_by("-number").first()
     if run is None or run.state != RunState.PASSED:
         raise ProblemError("RELEASE-NO-RUN", number=version.number)
+    if version.releases.filter(state__in=RELEASE_DONE).exists():
+        raise ProblemError("RELEASE-DONE", number=version.number)
     if "-" in version.number:
         raise ProblemError("RELEASE-PRERELEASE", number=version.number)
     verdict = _demand_verdict(run)
