@@ -126,13 +126,15 @@ class Subject:
         self.pump = OutputPump(self._attachment, self.log)
 
     def start(self, command: str) -> None:
-        """Raises ProblemError TEST-NO-PROGRAM where the engine cannot execute ``command``."""
+        """Raises ProblemError TEST-NO-PROGRAM where the engine cannot execute ``command``, TEST-HOLDER."""
         self.holder.call("restart_clock", self.stop)
         self.started = self.pump.start = time.monotonic()
         try:
             self.container.start()
         except APIError as error:
             detail = str(error.explanation or error)
+            if "namespace path" in detail or "non running container" in detail:
+                raise ProblemError("TEST-HOLDER", reason="it ended", evidence=(Evidence(detail),)) from error
             if error.status_code in (400, 404, 500) and ("exec" in detail or "starting container process" in detail):
                 raise ProblemError("TEST-NO-PROGRAM", evidence=(Evidence(detail),), command=command) from error
             raise
