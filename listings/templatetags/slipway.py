@@ -47,7 +47,7 @@ _LOOKS: Mapping[str, tuple[str, str]] = {
     ReleaseState.APPROVED: ("is-pass", "check"),
     ReleaseState.REGISTERING: ("is-run", "loader-2"),
     ReleaseState.REGISTRATION_FAILED: ("is-fail", "x"),
-    ReleaseState.REGISTERED: ("is-pass", "stamp"),
+    ReleaseState.REGISTERED: ("is-pass", "rubber-stamp"),
     ReleaseState.PUBLISHING: ("is-run", "loader-2"),
     ReleaseState.PUBLISHED: ("is-pass", "rocket"),
     ReleaseState.WITHDRAWN: ("is-wait", "ban"),
@@ -315,6 +315,11 @@ _ACTS: Mapping[str, str] = {
 def act_words(action: str) -> str:
     """An audit event's ``noun.verb`` as the middle of a sentence: who (this) what."""
     return _ACTS.get(action, action.replace(".", " ").replace("_", " "))
+
+
+@register.filter
+def spark_width(bars: Sequence[Any]) -> float:
+    return round(max(len(bars), 1) * 4.8, 1)
 
 
 @register.filter
