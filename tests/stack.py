@@ -132,7 +132,13 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def stack(
-    transactional_db: None, registry: Registry, standin: Standin, data_dir: Path, tmp_path: Path, settings: Any
+    transactional_db: None,
+    engine: Engine,
+    registry: Registry,
+    standin: Standin,
+    data_dir: Path,
+    tmp_path: Path,
+    settings: Any,
 ) -> Iterator[Stack]:
     redis = RealRedis()
     port = free_port()
@@ -165,3 +171,4 @@ def stack(
     finally:
         running.stop()
         redis.kill()
+        engine.remove(ours(engine))
