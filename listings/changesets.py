@@ -170,15 +170,20 @@ def problems(change_set: ChangeSet, spec: Mapping[str, Any]) -> tuple[FieldProbl
     return tuple(found)
 
 
-def missing_fields(spec: VersionSpec, listing: ListingFields) -> tuple[str, ...]:
-    """What would keep a version from being published, known before it is registered: the places to fill in."""
+def faults(spec: VersionSpec, listing: ListingFields) -> tuple[FieldProblem, ...]:
+    """What would keep a version from being published, known before it is registered."""
     data = spec.as_json()
     kind = _OPTIONS[str(spec.kind)][2]
     change_set = build(
         data, arn=f"arn:aws:sagemaker:us-east-1:000000000000:{kind}/not-registered-yet", version="0.0.0",
         product_id=listing.product_id, access_role_arn=listing.team.access_role_arn,
     )
-    return tuple(dict.fromkeys(problem.spec_field for problem in problems(change_set, data)))
+    return problems(change_set, data)
+
+
+def missing_fields(spec: VersionSpec, listing: ListingFields) -> tuple[str, ...]:
+    """The places to fill in before a version can be published, each once."""
+    return tuple(dict.fromkeys(fault.spec_field for fault in faults(spec, listing)))
 
 
 def _missing(field: str, spec_field: str) -> FieldProblem:

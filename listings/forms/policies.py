@@ -1,3 +1,5 @@
+"""Amending the policy."""
+
 from __future__ import annotations
 
 import json
@@ -5,19 +7,28 @@ from typing import Any
 
 from django import forms
 
+from listings.policy_defaults import validate_policy
+
 
 class PolicyForm(forms.Form):
     """The whole policy as JSON, with the reason for the change."""
 
     body = forms.CharField(
-        label="Policy", widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false", "class": "mono"})
-    )
+        label="Policy", widget=forms.Textarea(attrs={"rows": 22, "spellcheck": "false", "class": "mono"}),
+        help_text="Keys: <code>os</code> (ID of /etc/os-release → versions, or [\"*\"]), <code>outgoing</code> "
+        "(warn or fail), <code>blocking_severities</code>.",
+    )  # fmt: skip
     reason = forms.CharField(
         label="Why", max_length=2000, widget=forms.Textarea(attrs={"rows": 2}), help_text="Kept with this policy."
     )
 
     def clean_body(self) -> Any:
+        """The policy as data. Every fault is named; a syntax error with its line."""
         try:
-            return json.loads(self.cleaned_data["body"])
+            body = json.loads(self.cleaned_data["body"])
         except json.JSONDecodeError as error:
             raise forms.ValidationError(f"Line {error.lineno}, column {error.colno}: {error.msg}.") from None
+        errors = validate_policy(body)
+        if errors:
+            raise forms.ValidationError(errors)
+        return body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -25,6 +26,8 @@ from listings.states import (
     StepName,
     transition,
 )  # fmt: skip
+
+logger = logging.getLogger(__name__)
 
 
 def _move(release: Release, source: str, target: str, **fields: Any) -> None:
@@ -169,8 +172,7 @@ def withdraw(user: Any, release: Release, reason: str = "") -> None:
     if Attempt.objects.filter(step__release=release, state__in=("running", "cancelling")).exists():
         raise ProblemError("RELEASE-MOVED", state="registering")
     _move(release, release.state, ReleaseState.WITHDRAWN, withdrawn_at=timezone.now())
-    for attempt in Attempt.objects.filter(step__release=release, state=AttemptState.QUEUED).select_related("step"):
-        planning.cancel_attempt(user, attempt)
+    planning.stop(user, release)
     _record(user, "withdraw", release, reason=reason)
     _tell_team(release, "release.withdrawn", f"The release of {release.version} was withdrawn", reason)
 
@@ -226,16 +228,29 @@ def begin_step(step: Step) -> None:
     assert release is not None
     if step.name != StepName.REGISTER or release.state == ReleaseState.REGISTERING:
         return
+    if release.state not in (ReleaseState.APPROVED, ReleaseState.REGISTRATION_FAILED):
+        raise ProblemError("RELEASE-MOVED", state=release.get_state_display().lower())
     _demand_verdict(release.run)
     _move(release, release.state, ReleaseState.REGISTERING)
 
 
 def step_ended(attempt: Attempt) -> None:
-    """Carry the end of a register or publish attempt over to its release. Runs in the attempt's transaction."""
-    release = attempt.step.release
-    assert release is not None
+    """Carry the end of a register or publish attempt over to its release. Runs in the attempt's transaction.
+
+    An attempt ends whatever became of its release meanwhile: one that was withdrawn stays so.
+    """
     if attempt.state == AttemptState.LOST and not planning.given_up(attempt.step):
         return  # The planner tries again.
+    try:
+        with transaction.atomic():
+            _carry_over(attempt)
+    except ProblemError as error:
+        logger.warning("the end of %s changes nothing: %s", attempt, error)
+
+
+def _carry_over(attempt: Attempt) -> None:
+    release = attempt.step.release
+    assert release is not None
     done = attempt.state == AttemptState.SUCCEEDED
     if attempt.step.name == StepName.REGISTER:
         _registered(release, attempt) if done else _registration_failed(release, attempt)

@@ -7,7 +7,7 @@ SpecErrors with every problem. ``VersionSpec.stored`` reads back what ``as_json`
 from listings.spec.emit import json_schema
 from listings.spec.errors import SpecErrors, SpecProblem
 from listings.spec.models import VersionSpec
-from listings.spec.names import aws_name
+from listings.spec.names import aws_name, resource_name
 from listings.spec.parse import from_data, parse, parse_bytes
 from listings.spec.publication import publication_problems
 
@@ -21,4 +21,5 @@ __all__ = [
     "parse",
     "parse_bytes",
     "publication_problems",
+    "resource_name",
 ]

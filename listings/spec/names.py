@@ -26,3 +26,8 @@ def aws_name(listing_slug: str, version: str) -> str:
     tail = tail[-(room // 2) :].strip("-")
     head = slug[: room - len(tail) - 1].strip("-")
     return "-".join(part for part in (head, tail, digest) if part)
+
+
+def resource_name(listing_slug: str, version: str, run_number: int) -> str:
+    """The name at SageMaker. A later run of the same version is another image, so it gets another name."""
+    return aws_name(listing_slug, version if run_number == 1 else f"{version}-r{run_number}")

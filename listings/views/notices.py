@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -12,11 +13,14 @@ from listings.access import Permission, guarded
 from listings.models import Notice
 from listings.services import notices
 
+PAGE = 50
+
 
 @require_GET
 @guarded(Permission.SIGNED_IN)
 def index(request: HttpRequest) -> HttpResponse:
-    return render(request, "notices/index.html", {"notices": Notice.objects.filter(user=request.user)[:100]})
+    page = Paginator(Notice.objects.filter(user=request.user), PAGE).get_page(request.GET.get("page"))
+    return render(request, "notices/index.html", {"page": page})
 
 
 @require_GET

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -15,11 +16,14 @@ from listings.problems import ProblemError
 from listings.services import releases
 from listings.views.shared import act, release_of, version_of
 
+PAGE = 50
+
 
 @require_GET
 @guarded(Permission.SEE)
 def index(request: HttpRequest, team: Team) -> HttpResponse:
-    return render(request, "releases/index.html", {"team": team, "releases": queries.releases_of(team)})
+    page = Paginator(queries.releases_of(team), PAGE).get_page(request.GET.get("page"))
+    return render(request, "releases/index.html", {"team": team, "page": page})
 
 
 @require_GET
@@ -63,9 +67,11 @@ def comment(request: HttpRequest, team: Team, release: Any) -> HttpResponse:
 @guarded(Permission.RELEASE)
 def resubmit(request: HttpRequest, team: Team, release: Any) -> HttpResponse:
     found, text = release_of(release, team), request.POST.get("comment", "")
-    return act(
-        request, links.release(found), lambda: releases.resubmit(request.user, found, text), "Review was asked for again."
-    )
+    try:
+        releases.resubmit(request.user, found, text)
+    except ProblemError as error:
+        return release_page(request, release_of(release, team), decision_error=error, comment=text, status=422)
+    return act(request, links.release(found), lambda: None, "Review was asked for again.")
 
 
 @require_POST
@@ -73,6 +79,8 @@ def resubmit(request: HttpRequest, team: Team, release: Any) -> HttpResponse:
 def withdraw(request: HttpRequest, team: Team, release: Any) -> HttpResponse:
     """Members need the role releaser; admins may withdraw, too. The service decides."""
     found, reason = release_of(release, team), request.POST.get("reason", "")
-    return act(
-        request, links.release(found), lambda: releases.withdraw(request.user, found, reason), "The release was withdrawn."
-    )
+    try:
+        releases.withdraw(request.user, found, reason)
+    except ProblemError as error:
+        return release_page(request, release_of(release, team), decision_error=error, reason=reason, status=422)
+    return act(request, links.release(found), lambda: None, "The release was withdrawn.")

@@ -13,18 +13,24 @@ from django.views.decorators.http import require_GET, require_POST
 
 from listings import links, queries
 from listings.access import Permission, guarded
-from listings.forms.review import WaiverForm
-from listings.models import Waiver
+from listings.forms.review import ReasonForm, WaiverForm
+from listings.models import Release, Waiver
 from listings.problems import ProblemError
 from listings.services import releases, waivers
 from listings.views.releases import release_page
 from listings.views.shared import act, release_of, sentences
 
 
+def _queue(request: HttpRequest, *, status: int = 200, **extra: Any) -> HttpResponse:
+    """The queue; ``extra`` names the waiver whose form stays open, and the form with its errors."""
+    context = queries.review_queue(request.user) | {"default_days": WaiverForm().fields["days"].initial} | extra
+    return render(request, "review/index.html", context, status=status)
+
+
 @require_GET
 @guarded(Permission.ADMIN)
 def index(request: HttpRequest) -> HttpResponse:
-    return render(request, "review/index.html", queries.review_queue() | {"form": WaiverForm()})
+    return _queue(request)
 
 
 def _decide(request: HttpRequest, release_id: Any, verb: Callable[..., None], done: str) -> HttpResponse:
@@ -48,18 +54,24 @@ def ask_for_changes(request: HttpRequest, release: Any) -> HttpResponse:
     return _decide(request, release, releases.ask_for_changes, "The team was told what to change.")
 
 
+def _resume(user: Any, release: Release, _comment: str) -> None:
+    releases.resume_registration(user, release)
+
+
+def _publish(user: Any, release: Release, _comment: str) -> None:
+    releases.publish(user, release)
+
+
 @require_POST
 @guarded(Permission.ADMIN)
 def resume(request: HttpRequest, release: Any) -> HttpResponse:
-    found = release_of(release)
-    return act(request, links.release(found), lambda: releases.resume_registration(request.user, found), "Resumed.")
+    return _decide(request, release, _resume, "Registering was resumed.")
 
 
 @require_POST
 @guarded(Permission.ADMIN)
 def publish(request: HttpRequest, release: Any) -> HttpResponse:
-    found = release_of(release)
-    return act(request, links.release(found), lambda: releases.publish(request.user, found), "Publishing has started.")
+    return _decide(request, release, _publish, "Publishing has started.")
 
 
 def _waiver(waiver: Any) -> Waiver:
@@ -84,18 +96,19 @@ def grant_waiver(request: HttpRequest, waiver: Any) -> HttpResponse:
             form.add_error(None, sentences(error))
         else:
             return act(request, "review", lambda: None, f"{found.subject} is waived until {expires:%Y-%m-%d}.")
-    return render(request, "review/index.html", queries.review_queue() | {"form": form, "open": found}, status=422)
+    return _queue(request, form=form, open=found, status=422)
 
 
 def _settle(request: HttpRequest, waiver: Any, verb: Callable[..., None], done: str) -> HttpResponse:
-    found, reason = _waiver(waiver), request.POST.get("reason", "")
-    try:
-        verb(request.user, found, reason=reason)
-    except ProblemError as error:
-        form = WaiverForm(initial={"reason": reason}, data=request.POST)
-        form.add_error(None, sentences(error))
-        return render(request, "review/index.html", queries.review_queue() | {"form": form, "open": found}, status=422)
-    return act(request, "review", lambda: None, done)
+    found, form = _waiver(waiver), ReasonForm(request.POST)
+    if form.is_valid():
+        try:
+            verb(request.user, found, reason=form.cleaned_data["reason"])
+        except ProblemError as error:
+            form.add_error(None, sentences(error))
+        else:
+            return act(request, "review", lambda: None, done)
+    return _queue(request, form=form, open=found, status=422)
 
 
 @require_POST
@@ -108,5 +121,3 @@ def refuse_waiver(request: HttpRequest, waiver: Any) -> HttpResponse:
 @guarded(Permission.ADMIN)
 def revoke_waiver(request: HttpRequest, waiver: Any) -> HttpResponse:
     return _settle(request, waiver, waivers.revoke, "The waiver was revoked.")
-
-

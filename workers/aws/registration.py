@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from listings.problems import ProblemError
-from listings.spec import VersionSpec, aws_name
+from listings.spec import VersionSpec
 from listings.spec.models import RequestSample
 
 HASH_TAG = "slipway:request"
@@ -45,11 +45,6 @@ class Registration:
         if self.prefix == "ModelPackage":
             sent["ClientToken"] = self.request_sha256[:36]
         return sent
-
-
-def resource_name(listing_slug: str, version: str, run_number: int) -> str:
-    """The name at SageMaker. A later run of the same version is another image, so it gets another name."""
-    return aws_name(listing_slug, version if run_number == 1 else f"{version}-r{run_number}")
 
 
 def validation_request(spec: VersionSpec) -> RequestSample | None:

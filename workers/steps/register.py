@@ -13,10 +13,10 @@ from listings import changesets
 from listings.models import Release
 from listings.problems import ProblemError
 from listings.reports import CheckReport, Evidence, ProblemReport, StepReport
-from listings.spec import VersionSpec
+from listings.spec import VersionSpec, resource_name
 from workers.aws import sagemaker
 from workers.aws.patience import park, patiently
-from workers.aws.registration import Registration, register_request, resource_name
+from workers.aws.registration import Registration, register_request
 from workers.aws.sagemaker import Resource
 from workers.aws.sessions import Clients, session_for
 from workers.steps import publish
