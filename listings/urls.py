@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.urls import include, path
 
 from listings.views import (
-    attempts, audit, home, listings, notices, policies, releases, review, runs, teams, uploads, versions, waivers,
+    attempts,
+    audit,
+    home,
+    listings,
+    notices,
+    policies,
+    releases,
+    review,
+    runs,
+    teams,
+    uploads,
+    versions,
+    waivers,
 )  # fmt: skip
 
 _run = [
@@ -30,6 +42,7 @@ _listing = [
     path("archive/", listings.archive, name="listing_archive"),
     path("restore/", listings.restore, name="listing_restore"),
     path("versions/new/", versions.new, name="version_new"),
+    path("versions/new/spec.yaml", versions.spec_file, name="version_spec"),
     path("versions/<str:number>/", include(_version)),
 ]
 

@@ -120,6 +120,8 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = not SLIPWAY.is_production
 # Uploads are streamed to disk; the size is checked by the upload view against upload_max_bytes.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+# A specification filled in by form: 100 hyperparameters alone are 1,000 inputs.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 6000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 DEFAULT_FROM_EMAIL = SLIPWAY.mail_from

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from listings import links, queries, spec
 from listings.access import Permission, guarded
 from listings.forms.versions import VersionForm
-from listings.models import Run, Team, Version
+from listings.models import Listing, Run, Team, Version
 from listings.problems import ProblemError
 from listings.services import versions
 from listings.states import VersionState
@@ -21,11 +21,8 @@ from listings.views.shared import act, listing_of, run_of, sentences, version_of
 def new(request: HttpRequest, team: Team, listing: str) -> HttpResponse:
     """Make a version and start its run. What was typed and uploaded stays when something is wrong."""
     found = listing_of(team, listing)
-    form = VersionForm(
-        request.POST or None, request.FILES or None, listing=found, user=request.user,
-        initial={"number": queries.next_number(found)},
-    )  # fmt: skip
-    if request.method == "POST" and form.is_valid():
+    form = _new_form(request, found)
+    if request.method == "POST" and form.is_valid() and not form.more:
         data = form.cleaned_data
         try:
             version = versions.create_version(
@@ -36,8 +33,34 @@ def new(request: HttpRequest, team: Team, listing: str) -> HttpResponse:
             return redirect(links.version(version))
         except ProblemError as error:
             form.add_error("number" if error.code.startswith("VERSION") else None, sentences(error))
-    context = {"team": team, "listing": found, "form": form}
-    return render(request, "versions/new.html", context, status=422 if form.errors else 200)
+    return _new_page(request, found, form)
+
+
+@require_http_methods(["GET", "POST"])
+@guarded(Permission.DEVELOP)
+def spec_file(request: HttpRequest, team: Team, listing: str) -> HttpResponse:
+    """The specification that was filled in, as ``slipway.yaml`` to keep with the source."""
+    found = listing_of(team, listing)
+    if request.method == "GET":  # somebody reloads the page that told of problems
+        return redirect("version_new", team.slug, found.slug)
+    form = _new_form(request, found)
+    if form.spec_form.is_valid() and form.spec_form.spec is not None:
+        answer = HttpResponse(form.spec_form.spec.to_yaml(), content_type="application/yaml; charset=utf-8")
+        answer["Content-Disposition"] = 'attachment; filename="slipway.yaml"'
+        return answer
+    form.more = "spec"  # only the specification was asked about: the rest is not judged yet
+    return _new_page(request, found, form, 422)
+
+
+def _new_form(request: HttpRequest, listing: Listing) -> VersionForm:
+    if request.method == "POST":
+        return VersionForm(request.POST, request.FILES, listing=listing, user=request.user)
+    return VersionForm(None, None, listing=listing, user=request.user, initial={"number": queries.next_number(listing)})
+
+
+def _new_page(request: HttpRequest, listing: Listing, form: VersionForm, status: int = 0) -> HttpResponse:
+    context = {"team": listing.team, "listing": listing, "form": form}
+    return render(request, "versions/new.html", context, status=status or (422 if form.errors else 200))
 
 
 @require_GET
