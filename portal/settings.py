@@ -91,7 +91,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 if SLIPWAY.env == "test":
     # Tests sign in hundreds of times with passwords that guard nothing.
-    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    PASSWORD_HASHERS = [f"django.contrib.auth.hashers.{name}PasswordHasher" for name in ("MD5", "PBKDF2")]
 LOGIN_REDIRECT_URL = "/"
 LOGIN_URL = "account_login"
 globals().update(ALLAUTH_SETTINGS)
