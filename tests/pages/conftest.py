@@ -1,9 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import pytest
 from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+# Playwright's loop runs in this thread; Django would refuse the database beside it.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 
 @pytest.fixture(autouse=True)
@@ -19,3 +25,38 @@ def own_cache(settings: Any) -> None:
 def signed_in(client: Client, seller: Any) -> Client:
     client.force_login(seller)
     return client
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = os.environ.get("CHROMIUM_EXECUTABLE", "/usr/bin/chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_window(browser: Browser, live_server: Any, client: Client) -> Iterator[Callable[..., Page]]:
+    """Opens windows signed in as somebody; any script error or refused resource fails the test."""
+    faults: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    def open_(user: Any = None, *, width: int = 1280, theme: Literal["light", "dark"] = "light") -> Page:
+        context = browser.new_context(
+            base_url=live_server.url, viewport={"width": width, "height": 900}, color_scheme=theme
+        )
+        contexts.append(context)
+        if user is not None:
+            client.force_login(user)
+            value = client.cookies["sessionid"].value
+            context.add_cookies([{"name": "sessionid", "value": value, "url": live_server.url}])
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert [fault for fault in faults if "422" not in fault] == []
