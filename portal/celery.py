@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 from uuid import UUID
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 app = Celery("slipway")
+logger = logging.getLogger(__name__)
 
 EXECUTE = "slipway.execute"
 TICK = "slipway.tick"
 CONTROL, ENGINE = "control", "engine"
+
+
+#: A page must not wait for a broker that is down: one more try at once, and two seconds for a silent network.
+_TRANSPORT = {
+    "visibility_timeout": 3600, "socket_keepalive": True, "retry_on_timeout": True, "socket_connect_timeout": 2,
+    "max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1, "connect_retries_timeout": 1,
+}  # fmt: skip
 
 
 def configure() -> None:
@@ -25,7 +35,7 @@ def configure() -> None:
     app.conf.update(
         broker_url=config.redis_url,
         broker_connection_retry_on_startup=True,
-        broker_transport_options={"visibility_timeout": 3600, "socket_keepalive": True, "retry_on_timeout": True},
+        broker_transport_options=_TRANSPORT,
         task_ignore_result=True,
         task_serializer="json",
         accept_content=["json"],
@@ -45,8 +55,14 @@ def configure() -> None:
 
 
 def send_hint(attempt_id: UUID, queue: str) -> None:
-    """Tell a worker that an attempt waits. Only a hint: expires after 60 s, the planner sends it again."""
-    app.send_task(EXECUTE, args=[str(attempt_id)], queue=queue, expires=60, retry=False, ignore_result=True)
+    """Tell a worker that an attempt waits. Only a hint: expires after 60 s, the planner sends it again.
+
+    A broker that is down costs one line in the log, and no time: work starts when it is back.
+    """
+    try:
+        app.send_task(EXECUTE, args=[str(attempt_id)], queue=queue, expires=60, retry=False, ignore_result=True)
+    except (OperationalError, OSError) as error:
+        logger.warning("the broker does not answer (%s); attempt %s waits", type(error).__name__, attempt_id)
 
 
 def announce(owner_id: UUID, payload: dict[str, Any]) -> None:

@@ -125,6 +125,8 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 6000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 DEFAULT_FROM_EMAIL = SLIPWAY.mail_from
+# Mail is sent while somebody waits for a page, or a worker for its next step.
+EMAIL_TIMEOUT = 10
 if SLIPWAY.mail_url:
     _mail = urlsplit(SLIPWAY.mail_url)
     EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"

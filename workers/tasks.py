@@ -30,7 +30,11 @@ def tick() -> None:
     leases.lose_expired()
     leases.time_out_parked()
     for owner in planning.open_owners():
-        planning.plan(owner)
+        try:
+            planning.plan(owner)
+        except Exception:
+            # One that cannot be planned must not hold back all the others.
+            logger.exception("%s could not be planned", owner.pk)
     planning.dispatch()
 
 

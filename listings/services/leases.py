@@ -5,7 +5,9 @@ Every write carries the lease. A worker that lost it can change nothing any more
 
 from __future__ import annotations
 
+import logging
 import uuid
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,12 +18,14 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from listings import problems
+from listings import plain, problems
 from listings.models import Attempt, Blob, Check, Finding, ScanResult
 from listings.problems import Owner
-from listings.reports import ProblemReport, StepReport
+from listings.reports import Evidence, ProblemReport, StepReport
 from listings.services import planning, releases
 from listings.states import ATTEMPT_MOVES, AttemptState, StaleState, transition
+
+logger = logging.getLogger(__name__)
 
 _HELD = (AttemptState.RUNNING, AttemptState.CANCELLING)
 
@@ -101,7 +105,7 @@ def finish(
     """
     target = target or outcome_of(report)
     fields = {
-        "finished_at": timezone.now(), "facts": report.facts, "log": log, "log_lines": log_lines, "lease": None,
+        "finished_at": timezone.now(), "facts": plain.data(report.facts), "log": log, "log_lines": log_lines, "lease": None,
         "lease_expires_at": None,
     } | _problem_fields(report.problem)  # fmt: skip
     try:
@@ -130,31 +134,39 @@ def _problem_fields(problem: ProblemReport | None) -> dict[str, Any]:
         return {"problem_code": "", "problem_params": {}, "problem_evidence": []}
     return {
         "problem_code": problem.code,
-        "problem_params": problem.params,
-        "problem_evidence": [evidence.as_json() for evidence in problem.evidence],
+        "problem_params": plain.data(problem.params),
+        "problem_evidence": _evidence(problem.evidence),
     }
+
+
+def _evidence(found: Iterable[Evidence]) -> list[Any]:
+    return [plain.data(evidence.as_json()) for evidence in found]
 
 
 def _store(attempt: Attempt, report: StepReport) -> None:
     Check.objects.bulk_create([
         Check(
-            attempt=attempt, position=position, code=check.code, outcome=check.outcome.value, params=check.params,
-            evidence=[evidence.as_json() for evidence in check.evidence], patch=check.patch,
+            attempt=attempt, position=position, code=check.code, outcome=check.outcome.value,
+            params=plain.data(check.params), evidence=_evidence(check.evidence), patch=plain.text(check.patch),
         )
         for position, check in enumerate(report.checks)
     ])  # fmt: skip
     scan = report.scan
     if scan is None:
         return
+    # An image may name itself at any length; PostgreSQL refuses what does not fit its column.
     result = ScanResult.objects.create(
-        attempt=attempt, version=attempt.step.version, scanner=scan.scanner, scanner_version=scan.scanner_version,
-        complete=scan.complete, os_id=scan.os_id, os_version=scan.os_version, os_name=scan.os_name, detail=scan.detail,
+        attempt=attempt, version=attempt.step.version, complete=scan.complete, detail=plain.text(scan.detail),
+        scanner=plain.text(scan.scanner, 60), scanner_version=plain.text(scan.scanner_version, 60),
+        os_id=plain.text(scan.os_id, 60), os_version=plain.text(scan.os_version, 60),
+        os_name=plain.text(scan.os_name, 160),
     )  # fmt: skip
     Finding.objects.bulk_create([
         Finding(
-            scan_result=result, kind=finding.kind, identifier=finding.identifier, severity=finding.severity.value,
-            title=finding.title[:300], package=finding.package, installed=finding.installed,
-            fixed_in=finding.fixed_in, location=finding.location,
+            scan_result=result, kind=finding.kind, severity=finding.severity.value,
+            identifier=plain.text(finding.identifier, 120), title=plain.text(finding.title, 300),
+            package=plain.text(finding.package, 200), installed=plain.text(finding.installed, 120),
+            fixed_in=plain.text(finding.fixed_in, 120), location=plain.text(finding.location, 500),
         )
         for finding in scan.findings
     ])  # fmt: skip
@@ -179,7 +191,7 @@ def park(
     poll_at = timezone.now() + timedelta(seconds=report.poll_after)
     rows = Attempt.objects.filter(pk=attempt_id, lease=lease, state=AttemptState.RUNNING)
     if not rows.update(
-        lease=None, lease_expires_at=None, poll_at=poll_at, hinted_at=None, facts=report.facts, log=log,
+        lease=None, lease_expires_at=None, poll_at=poll_at, hinted_at=None, facts=plain.data(report.facts), log=log,
         log_lines=log_lines,
     ):  # fmt: skip
         finish(attempt_id, lease, report, log=log, log_lines=log_lines, target=AttemptState.CANCELLED)
@@ -213,24 +225,33 @@ def lose_expired(now: datetime | None = None) -> int:
     """End every attempt whose lease ran out. Returns how many."""
     now = now or timezone.now()
     expired = Attempt.objects.filter(state__in=_HELD, lease__isnull=False, lease_expires_at__lt=now)
-    return sum(lose(attempt, now) for attempt in expired)
+    return sum(_each(expired, lambda attempt: lose(attempt, now)))
+
+
+def _each(attempts: Iterable[Attempt], act: Callable[[Attempt], bool]) -> Iterator[bool]:
+    """Act on each; one that cannot be ended keeps none of the others from it."""
+    for attempt in attempts:
+        try:
+            yield act(attempt)
+        except Exception:
+            logger.exception("attempt %s could not be ended", attempt.pk)
 
 
 def time_out_parked(now: datetime | None = None) -> int:
     """End parked attempts past their deadline: AWS took longer than the operator allows. Returns how many."""
     now = now or timezone.now()
     parked = Attempt.objects.filter(state=AttemptState.RUNNING, lease__isnull=True, deadline_at__lt=now)
-    count = 0
-    for attempt in parked.select_related("step"):
-        lease = uuid.uuid4()
-        if Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING, lease__isnull=True).update(lease=lease):
-            limit = f"{settings.SLIPWAY.step_timeout(attempt.step.name):.0f} s"
-            problem = ProblemReport("PLATFORM-TIMEOUT", {"step": attempt.step.get_name_display(), "limit": limit})
-            report = StepReport(facts=attempt.facts, problem=problem)
-            finish(
-                attempt.pk, lease, report, log=attempt.log, log_lines=attempt.log_lines, target=AttemptState.TIMED_OUT
-            )
-            count += 1
-    return count
+    return sum(_each(parked.select_related("step", "log"), _time_out))
 
+
+@transaction.atomic
+def _time_out(attempt: Attempt) -> bool:
+    lease = uuid.uuid4()
+    if not Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING, lease__isnull=True).update(lease=lease):
+        return False
+    limit = f"{settings.SLIPWAY.step_timeout(attempt.step.name):.0f} s"
+    problem = ProblemReport("PLATFORM-TIMEOUT", {"step": attempt.step.get_name_display(), "limit": limit})
+    report = StepReport(facts=attempt.facts, problem=problem)
+    finish(attempt.pk, lease, report, log=attempt.log, log_lines=attempt.log_lines, target=AttemptState.TIMED_OUT)
+    return True
 

@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Q, Sum
+from django.db.models import F, Max, Q, Sum
 from django.utils import timezone
 
 from listings.models import Attempt, Release, Run, Step, Version, WorkerProcess
@@ -24,6 +24,7 @@ from listings.states import (
     ATTEMPT_MOVES,
     ATTEMPT_OPEN,
     NEEDS,
+    RELEASE_OPEN,
     RELEASE_STEPS,
     RUN_MOVES,
     RUN_STEPS,
@@ -120,19 +121,34 @@ def start_run(version: Version, user: Any, trigger: Trigger) -> Run:
 def plan(owner: Run | Release) -> None:
     """Create what attempts are due for one run or release, and hint at them."""
     with transaction.atomic():
-        _advance(owner)
         if isinstance(owner, Run):
+            hold(owner)
+            _advance(owner)
             sync_run(owner)
+        elif Release.objects.filter(pk=owner.pk, state__in=RELEASE_OPEN).exists():
+            _advance(owner)
     dispatch()
 
 
-def _advance(owner: Run | Release) -> None:
+def hold(run: Run) -> None:
+    """Let nobody else plan this run until the transaction ends.
+
+    Whoever plans last must have read what the others wrote; else a run could end on what its steps were before.
+    """
+    Run.objects.filter(pk=run.pk).update(number=F("number"))
+
+
+def _moves_of(owner: Run | Release) -> tuple[dict[str, Step], dict[str, StepView], Moves]:
     steps = {step.name: step for step in owner.steps.prefetch_related("attempts")}
     views = {
         name: StepView(step.state, losses_in_a_row([attempt.state for attempt in step.attempts.all()]))
         for name, step in steps.items()
     }
-    moves = next_steps(views, loss_limit=settings.SLIPWAY.infrastructure_retries)
+    return steps, views, next_steps(views, loss_limit=settings.SLIPWAY.infrastructure_retries)
+
+
+def _advance(owner: Run | Release) -> None:
+    steps, views, moves = _moves_of(owner)
     for name in moves.start:
         queue_attempt(steps[name], "after its worker was lost" if views[name].losses else "")
     for names, source, target in (
@@ -156,7 +172,7 @@ def _create_attempt(step: Step, reason: str) -> Attempt | None:
     number = (step.attempts.aggregate(last=Max("number"))["last"] or 0) + 1
     try:
         with transaction.atomic():
-            attempt = Attempt.objects.create(step=step, number=number, queue=queue_of(step.name), reason=reason)
+            attempt = Attempt.objects.create(step=step, number=number, queue=queue_of(step.name), reason=reason[:120])
     except IntegrityError:  # one open attempt per step
         return None
     set_step(step, StepState.QUEUED)
@@ -170,21 +186,55 @@ def set_step(step: Step, state: str) -> None:
     journal.announce_step(step, state)
 
 
-def cancel_attempt(user: Any, attempt: Attempt) -> None:
-    """Queued attempts end at once; held ones move to cancelling and their worker ends them."""
-    moves: tuple[tuple[str, str, dict[str, Any]], ...] = (
-        (AttemptState.QUEUED, AttemptState.CANCELLED, {"finished_at": timezone.now()}),
-        (AttemptState.RUNNING, AttemptState.CANCELLING, {}),
-    )
-    for source, target, fields in moves:
-        try:
-            transition(
-                Attempt, attempt.pk, moves=ATTEMPT_MOVES, source=source, target=target, cancelled_by=user, **fields
-            )
-        except StaleState:
-            continue
-        set_step(attempt.step, target)
-        return
+@transaction.atomic
+def cancel_attempt(user: Any, attempt: Attempt) -> bool:
+    """Queued and parked attempts end at once; held ones move to cancelling and their worker ends them.
+
+    Returns whether there was anything to cancel.
+    """
+    ended = {"finished_at": timezone.now()}
+    if _try_move(attempt, AttemptState.QUEUED, AttemptState.CANCELLED, cancelled_by=user, **ended):
+        set_step(attempt.step, AttemptState.CANCELLED)
+        return True
+    if not _try_move(attempt, AttemptState.RUNNING, AttemptState.CANCELLING, cancelled_by=user):
+        return False
+    parked = _try_move(attempt, AttemptState.CANCELLING, AttemptState.CANCELLED, holder=None, poll_at=None, **ended)
+    set_step(attempt.step, AttemptState.CANCELLED if parked else AttemptState.CANCELLING)
+    return True
+
+
+def _try_move(attempt: Attempt, source: str, target: str, **fields: Any) -> bool:
+    try:
+        transition(Attempt, attempt.pk, moves=ATTEMPT_MOVES, source=source, target=target, **fields)
+    except StaleState:
+        return False
+    return True
+
+
+def stop(user: Any, owner: Run | Release) -> bool:
+    """Cancel what is open, and what would start next: a run between two steps has no open attempt.
+
+    Looks again until it finds nothing, as a worker may end its step meanwhile. Returns whether anything was stopped.
+    """
+    stopped = False
+    while True:
+        steps, _views, moves = _moves_of(owner)
+        found = _cancel_steps(steps[name] for name in moves.start)
+        attempts = Attempt.objects.filter(step__in=[step.pk for step in steps.values()])
+        for attempt in attempts.filter(state__in=(AttemptState.QUEUED, AttemptState.RUNNING)).select_related("step"):
+            found = cancel_attempt(user, attempt) or found
+        if not found:
+            return stopped
+        stopped = True
+
+
+def _cancel_steps(steps: Iterable[Step]) -> bool:
+    found = False
+    for step in steps:
+        if Step.objects.filter(pk=step.pk, state=step.state).update(state=StepState.CANCELLED):
+            journal.announce_step(step, StepState.CANCELLED)
+            found = True
+    return found
 
 
 def sync_run(run: Run) -> None:
@@ -305,7 +355,8 @@ def _slot_reason(queue: str, now: datetime) -> str:
 
 def open_owners() -> list[Run | Release]:
     """Runs and releases that may have something to plan."""
-    runs = Run.objects.filter(state=RunState.ACTIVE)
+    opened = Step.objects.filter(run__isnull=False, state__in=sorted(ATTEMPT_OPEN))
+    runs = Run.objects.filter(Q(state=RunState.ACTIVE) | Q(pk__in=opened.values("run")))
     waiting = Step.objects.filter(release__isnull=False, state__in=(StepState.WAITING, StepState.LOST, *ATTEMPT_OPEN))
-    releases = Release.objects.filter(steps__in=waiting).distinct()
+    releases = Release.objects.filter(state__in=RELEASE_OPEN, steps__in=waiting).distinct()
     return [*runs, *releases]

@@ -206,10 +206,12 @@ def publish(user: Any, release: Release) -> None:
 def _demand_valid_change_set(release: Release) -> None:
     """What the Marketplace refused when it checked would be refused again, days later and for everyone to see."""
     answer = release.change_set_validation
-    if answer.get("outcome") == "failed":
-        faults = answer.get("errors", [])
-        evidence = tuple(Evidence(str(fault.get("message", "")), label=str(fault.get("code", ""))) for fault in faults)
-        raise ProblemError("PUBLISH-VALIDATION-FAILED", evidence=evidence, reason=answer.get("reason") or "it gave none")
+    if answer.get("outcome") != "failed":
+        return
+    faults = answer.get("errors", [])
+    evidence = tuple(Evidence(str(fault.get("message", "")), label=str(fault.get("code", ""))) for fault in faults)
+    reason = str(answer.get("reason") or "it gave none").rstrip(".")
+    raise ProblemError("PUBLISH-VALIDATION-FAILED", evidence=evidence, reason=reason)
 
 
 def _queue_again(release: Release, name: StepName, reason: str) -> None:

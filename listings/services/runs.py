@@ -8,11 +8,11 @@ from django.db import IntegrityError, transaction
 
 from listings import links
 from listings.access import Permission, require
-from listings.models import Attempt, Run, Step, Version
+from listings.models import Run, Step, Version
 from listings.models.runs import Trigger
 from listings.problems import ProblemError
 from listings.services import audit, planning
-from listings.states import RELEASE_OPEN, STEP_UNSUCCESSFUL, AttemptState, RunState, VersionState
+from listings.states import RELEASE_OPEN, STEP_UNSUCCESSFUL, RunState, VersionState
 
 
 @transaction.atomic
@@ -41,25 +41,30 @@ def _not_released(version: Version) -> None:
 def cancel_run(user: Any, run: Run) -> None:
     """Stop a run: what is queued ends now, what is running is told to stop. Does nothing to an ended run."""
     require(user, Permission.DEVELOP, run.version.listing.team)
-    for attempt in Attempt.objects.filter(step__run=run, state__in=(AttemptState.QUEUED, AttemptState.RUNNING)):
-        planning.cancel_attempt(user, attempt)
-    audit.record(user, "run.cancel", run, listing=run.version.listing, url=links.run(run))
-    transaction.on_commit(lambda: planning.plan(run), robust=True)
+    planning.hold(run)
+    if planning.stop(user, run):
+        audit.record(user, "run.cancel", run, listing=run.version.listing, url=links.run(run))
+        planning.plan(run)
 
 
 @transaction.atomic
 def retry_step(user: Any, step: Step) -> None:
     """Try one unsuccessful step of the latest run again; what it blocked follows.
 
-    Raises ProblemError STEP-NOT-RETRYABLE, RUN-NOT-LATEST or RUN-RELEASED.
+    Raises ProblemError STEP-NOT-RETRYABLE, RUN-NOT-LATEST or RUN-RELEASED. The run reopens in the same
+    transaction, so that no other run of the version can start in between.
     """
     run = step.run
     assert run is not None, "steps of a release are resumed through the release"
     require(user, Permission.DEVELOP, run.version.listing.team)
+    planning.hold(run)
     if run.version.runs.filter(number__gt=run.number).exists():
         raise ProblemError("RUN-NOT-LATEST", number=run.number)
     _not_released(run.version)
     if step.state not in STEP_UNSUCCESSFUL or planning.queue_attempt(step, f"retried by {user}") is None:
         raise ProblemError("STEP-NOT-RETRYABLE", step=step.get_name_display(), state=step.get_state_display().lower())
     audit.record(user, "step.retry", f"{run}: {step.name}", listing=run.version.listing, url=links.run(run))
-    transaction.on_commit(lambda: planning.plan(run), robust=True)
+    try:
+        planning.plan(run)
+    except IntegrityError:  # another run of the version became active meanwhile
+        raise ProblemError("RUN-NOT-LATEST", number=run.number) from None
