@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from listings.access import Permission, can, visible_teams
@@ -54,29 +54,30 @@ def current_team(request: HttpRequest, teams: list[Team]) -> Team | None:
     return remembered or (teams[0] if teams else None)
 
 
-def _item(key: str, label: str, name: str, *args: str, **more: Any) -> list[NavItem]:
-    try:
-        return [NavItem(key, label, reverse(name, args=args), **more)]
-    except NoReverseMatch:
-        return []
+def _item(key: str, label: str, name: str, *args: str, **more: Any) -> NavItem:
+    return NavItem(key, label, reverse(name, args=args), **more)
 
 
 def navigation(request: HttpRequest, team: Team | None) -> list[NavItem]:
-    items = _item("home", "Home", "home", go="h")
+    items = [_item("home", "Home", "home", go="h")]
     if team is not None:
         open_releases = Release.objects.filter(version__listing__team=team, state__in=RELEASE_OPEN).count()
-        items += _item("listings", "Listings", "listings", team.slug, go="l")
-        items += _item("releases", "Releases", "releases", team.slug, go="r", count=open_releases)
-        items += _item("waivers", "Waivers", "waivers", team.slug, go="w")
-        items += _item("team", "Team", "team", team.slug, go="t")
+        items += [
+            _item("listings", "Listings", "listings", team.slug, go="l"),
+            _item("releases", "Releases", "releases", team.slug, go="r", count=open_releases),
+            _item("waivers", "Waivers", "waivers", team.slug, go="w"),
+            _item("team", "Team", "team", team.slug, go="t"),
+        ]
     if can(request.user, Permission.ADMIN):
         waiting = (
             Release.objects.filter(state=ReleaseState.IN_REVIEW).count()
             + Waiver.objects.filter(granted_at=None, refused_at=None, revoked_at=None).count()
         )
-        items += _item("review", "Review", "review", count=waiting, split=True, go="q")
-        items += _item("policies", "Policies", "policies", go="p")
-        items += _item("audit", "Audit", "audit", go="a")
+        items += [
+            _item("review", "Review", "review", count=waiting, split=True, go="q"),
+            _item("policies", "Policies", "policies", go="p"),
+            _item("audit", "Audit", "audit", go="a"),
+        ]
     return items
 
 
@@ -90,9 +91,7 @@ class Shell:
         self.teams: Any = SimpleLazyObject(lambda: list(visible_teams(request.user).order_by("name")[:50]))
         self.team: Any = SimpleLazyObject(lambda: current_team(request, self.teams))
         self.nav: Any = SimpleLazyObject(lambda: navigation(request, self.team or None))
-        self.unread: Any = SimpleLazyObject(
-            lambda: Notice.objects.filter(user=request.user.pk, read_at=None).count()
-        )
+        self.unread: Any = SimpleLazyObject(lambda: Notice.objects.filter(user=request.user.pk, read_at=None).count())
 
     @property
     def section(self) -> str:
