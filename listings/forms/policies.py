@@ -10,11 +10,19 @@ from django import forms
 from listings.policy_defaults import validate_policy
 
 
+def policy_text(body: dict[str, Any]) -> str:
+    """The policy as JSON to edit: one line for each operating system."""
+    systems = ",\n".join(f"    {json.dumps(os_id)}: {json.dumps(versions)}" for os_id, versions in body["os"].items())
+    rules = [f'  "os": {{\n{systems}\n  }}']
+    rules += [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in body.items() if key != "os"]
+    return "{\n" + ",\n".join(rules) + "\n}"
+
+
 class PolicyForm(forms.Form):
     """The whole policy as JSON, with the reason for the change."""
 
     body = forms.CharField(
-        label="Policy", widget=forms.Textarea(attrs={"rows": 22, "spellcheck": "false", "class": "mono"}),
+        label="Policy", widget=forms.Textarea(attrs={"rows": 16, "spellcheck": "false", "class": "mono"}),
         help_text="Keys: <code>os</code> (ID of /etc/os-release → versions, or [\"*\"]), <code>outgoing</code> "
         "(warn or fail), <code>blocking_severities</code>.",
     )  # fmt: skip

@@ -26,8 +26,8 @@ PROBLEMS: tuple[Problem, ...] = (
             "Ask another admin to decide.", _FIX),
     Problem("PUBLISH-VALIDATION-FAILED", _S, "The Marketplace refused the change set",
             "It was checked without being applied, and publishing it would end the same way. The reason: {reason}.",
-            "Correct the listing's fields in a new version. If the cause lay in the AWS account, correct that, withdraw "
-            "this release and ask again: the registered resource is found, and the change set is checked anew.",
+            "Correct the listing's fields in a new version. If the cause lay in the AWS account, correct that, "
+            "withdraw this release and ask again: the resource is found, and the change set is checked anew.",
             NextAction.FIX_AND_REBUILD, "AWS Marketplace Catalog API: adding a version to a machine learning product"),
     Problem("RELEASE-COMMENT-EMPTY", _S, "A comment is needed", "Nothing was written.",
             "Say what should change, or what you found.", _FIX),

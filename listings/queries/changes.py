@@ -107,7 +107,7 @@ def _figures(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
         yield Change(label, write(before), write(after), note, tone if percent else "plain")
     before_os, after_os = (facts.get("scan", {}).get("os", {}).get("name", "") for facts in (old, new))
     if before_os and after_os and before_os != after_os:
-        yield Change("Operating system", before_os, after_os)
+        yield Change("Operating system", before_os, after_os, "changed")
 
 
 def _findings(old: Version, new: Version) -> Iterator[Change]:

@@ -40,8 +40,7 @@ class Amendment:
 def policy_page() -> dict[str, Any]:
     """The policy in force, its systems, its severities, and the amendments, newest first."""
     rows = list(Policy.objects.select_related("author")[:50])
-    befores = [row.body for row in rows[1:]]
-    befores.append(_before(rows[-1]) if rows else DEFAULT_POLICY)
+    befores = [*(row.body for row in rows[1:]), *(_before(row) for row in rows[-1:])]
     current = verdicts.current_policy()
     blocking = current.body.get("blocking_severities", [])
     return {

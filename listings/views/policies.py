@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from listings import queries
 from listings.access import Permission, guarded
-from listings.forms.policies import PolicyForm
+from listings.forms.policies import PolicyForm, policy_text
 from listings.problems import ProblemError
 from listings.services import verdicts, waivers
 from listings.views.shared import sentences
@@ -20,8 +18,7 @@ from listings.views.shared import sentences
 @require_http_methods(["GET", "POST"])
 @guarded(Permission.ADMIN)
 def policies(request: HttpRequest) -> HttpResponse:
-    body = json.dumps(verdicts.current_policy().body, indent=2, ensure_ascii=False)
-    form = PolicyForm(request.POST or None, initial={"body": body})
+    form = PolicyForm(request.POST or None, initial={"body": policy_text(verdicts.current_policy().body)})
     if request.method == "POST" and form.is_valid():
         try:
             policy = waivers.amend_policy(request.user, form.cleaned_data["body"], form.cleaned_data["reason"])

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 DEBIAN_12 = StepReport({}, scan=ScanReport("os", "1", True, os_id="debian", os_version="12", os_name="Debian 12"))
 REGISTERED = StepReport({
     "name": "decision-trees-1-0-0", "arn": "arn:aws:sagemaker:us-east-1:111122223333:algorithm/decision-trees-1-0-0",
-    "change_set": [{"ChangeType": "AddDeliveryOptions"}], "validation": {"outcome": "pass"},
+    "change_set": [{"ChangeType": "AddDeliveryOptions"}], "validation": {"outcome": "passed"},
 })  # fmt: skip
 PUBLISHED = StepReport({"change_set_id": "cs-1", "status": "SUCCEEDED"})
 
@@ -196,6 +196,23 @@ def test_a_refused_change_set_leaves_the_release_registered(admin: Any, approved
     flow.end(approved, "publish", PUBLISHED)
     approved.refresh_from_db()
     assert approved.state == ReleaseState.PUBLISHED
+
+
+def test_a_change_set_that_the_marketplace_refused_is_not_published(admin: Any, approved: Release) -> None:
+    refusal = {"outcome": "failed", "reason": "1 fault.", "errors": [{"code": "INVALID_URL", "message": "no answer"}]}
+    register(approved, StepReport(REGISTERED.facts | {"validation": refusal}))
+    with pytest.raises(ProblemError, match="PUBLISH-VALIDATION-FAILED") as caught:
+        releases.publish(admin, approved)
+    assert [item.as_json()["label"] for item in caught.value.report.evidence] == ["INVALID_URL"]
+    approved.refresh_from_db()
+    assert approved.state == ReleaseState.REGISTERED
+    assert not approved.steps.filter(name="publish").exists()
+
+
+def test_a_change_set_that_was_not_checked_beforehand_is_published(admin: Any, approved: Release) -> None:
+    register(approved, StepReport(REGISTERED.facts | {"validation": {"outcome": "skipped", "reason": "busy"}}))
+    releases.publish(admin, approved)
+    assert approved.state == ReleaseState.PUBLISHING
 
 
 def test_a_worker_lost_while_registering_starts_again_where_it_stood(approved: Release) -> None:
