@@ -142,7 +142,8 @@ def version_page(user: Any, version: Version, run: Run | None) -> dict[str, Any]
 def _run_part(run: Run) -> dict[str, Any]:
     steps = steps_of(run)
     checks = checks_of(run)
-    facts = verdicts.facts_of(run)
+    # What a failed attempt established is evidence, too: a container that calls out must show its calls.
+    facts = {row.step.name: row.attempt.facts for row in steps if row.attempt is not None}
     ended = [row.attempt for row in steps if row.attempt is not None]
     verdict = verdicts.verdict_of(run)
     count = {outcome.value: sum(c.check.outcome == outcome for c in checks) for outcome in CheckOutcome}

@@ -139,6 +139,16 @@ def test_outgoing_calls_stand_on_the_version_page(signed_in: Client, submitted: 
     assert "#test-1-L3" in page
 
 
+def test_a_failed_test_still_shows_what_it_saw(signed_in: Client, submitted: Version) -> None:
+    run = submitted.runs.get()
+    for name in ("fetch", "build", "inspect", "scan"):
+        flow.end(run, name)
+    flow.end(run, "test", flow.StepReport({"outgoing": [OUTGOING]}, problem=flow.ProblemReport("TEST-SERVE-PING")))
+    page = signed_in.get(page_of(submitted)).content.decode()
+    assert "models.example:443" in page
+    assert 'id="problem-TEST-SERVE-PING"' in page
+
+
 def test_a_waiver_asked_for_is_shown_instead_of_the_form(signed_in: Client, seller: Any, submitted: Version) -> None:
     scan = flow.StepReport(
         {}, scan=flow.ScanReport("os", "1", True, os_id="debian", os_version="12", os_name="Debian 12")
