@@ -369,8 +369,3 @@ def tries_of(steps: Sequence[Any], name: str) -> int:
 @register.filter
 def pretty_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
-
-
-@register.filter
-def split_words(text: str) -> list[str]:
-    return text.split(",")
