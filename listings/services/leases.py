@@ -105,8 +105,8 @@ def finish(
     """
     target = target or outcome_of(report)
     fields = {
-        "finished_at": timezone.now(), "facts": plain.data(report.facts), "log": log, "log_lines": log_lines, "lease": None,
-        "lease_expires_at": None,
+        "finished_at": timezone.now(), "facts": plain.data(report.facts), "log": log, "log_lines": log_lines,
+        "lease": None, "lease_expires_at": None,
     } | _problem_fields(report.problem)  # fmt: skip
     try:
         if target == AttemptState.CANCELLED:

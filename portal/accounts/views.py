@@ -6,13 +6,13 @@ import re
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from listings.access import Permission, guarded
 from portal.accounts.conf import THEME_COOKIE
 from portal.accounts.forms import ProfileForm, ThemeForm
 from portal.accounts.models import OutgoingMail, User
@@ -27,7 +27,7 @@ def _remember_theme(response: HttpResponse, theme: str) -> None:
     )
 
 
-@login_required
+@guarded(Permission.SIGNED_IN)
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)
@@ -42,6 +42,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@guarded(Permission.PUBLIC)
 def theme(request: HttpRequest) -> HttpResponse:
     """Light, dark or as the device: kept in a cookie, and for a signed-in user in the account too."""
     form = ThemeForm(request.POST)
@@ -59,6 +60,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@guarded(Permission.PUBLIC)
 def outbox(request: HttpRequest) -> HttpResponse:
     """Every mail the demo kept. Open to everyone there, as sign-up needs its verification mail; absent elsewhere."""
     if not settings.SLIPWAY.is_demo:

@@ -12,7 +12,14 @@ from django.utils import timezone
 from listings.models import Attempt, AuditEvent, Finding, Release, Run, ScanResult, Version
 from listings.problems import ProblemError
 from listings.reports import (
-    CheckOutcome, CheckReport, Evidence, FindingReport, ProblemReport, ScanReport, Severity, StepReport,
+    CheckOutcome,
+    CheckReport,
+    Evidence,
+    FindingReport,
+    ProblemReport,
+    ScanReport,
+    Severity,
+    StepReport,
 )  # fmt: skip
 from listings.services import leases, planning, releases, runs, versions
 from listings.states import AttemptState, ReleaseState, RunState, StepState
