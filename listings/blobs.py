@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import tempfile
 from io import BytesIO
+from pathlib import Path
 from typing import IO
 
 from django.core.files import File
@@ -30,10 +33,32 @@ def store(content: bytes | IO[bytes]) -> Blob:
             size += len(chunk)
         spool.seek(0)
         sha256 = digest.hexdigest()
-        if not default_storage.exists(path_of(sha256)):
-            default_storage.save(path_of(sha256), File(spool))
+        _keep(spool, path_of(sha256), size)
     blob, _ = Blob.objects.get_or_create(sha256=sha256, defaults={"size": size})
     return blob
+
+
+def _keep(spool: IO[bytes], name: str, size: int) -> None:
+    """Put a file under its name whole or not at all: one that a killed process left half-written is replaced."""
+    try:
+        path = Path(default_storage.path(name))
+    except NotImplementedError:  # object storage shows an object only once it is whole
+        if not default_storage.exists(name):
+            default_storage.save(name, File(spool))
+        return
+    if path.is_file() and path.stat().st_size == size:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as part:
+        try:
+            shutil.copyfileobj(spool, part, CHUNK)
+            part.flush()
+            os.fsync(part.fileno())
+            Path(part.name).chmod(0o644)
+            Path(part.name).replace(path)
+        except BaseException:
+            Path(part.name).unlink(missing_ok=True)
+            raise
 
 
 def open_blob(sha256: str) -> IO[bytes]:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.db import connection
 
 from listings import blobs
 from listings.models import Attempt, Blob, Instance, Release
@@ -157,6 +158,9 @@ def _facts(attempt: Attempt) -> dict[str, dict[str, Any]]:
 def _end(
     claim: leases.Claim, report: StepReport, target: AttemptState | None, log: AttemptLog
 ) -> AttemptState:
+    if not connection.in_atomic_block:
+        # Idle since the step began: a database that restarted meanwhile must not cost an hour's work.
+        connection.close()
     stored, lines = _store_log(log)
     if report.poll_after is not None and target is None:
         leases.park(claim.attempt.pk, claim.lease, report, log=stored, log_lines=lines)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from listings.services import leases
@@ -63,7 +63,7 @@ class Heartbeat:
         """One beat. Returns whether the database answered."""
         try:
             state = leases.heartbeat(self._claim.attempt.pk, self._claim.lease)
-        except DatabaseError:
+        except (DatabaseError, InterfaceError):
             logger.warning("heartbeat of %s: the database does not answer", self._claim.attempt.pk)
             connection.close()
             return False

@@ -9,7 +9,7 @@ import uuid
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils import timezone
 
 from listings.models import WorkerProcess
@@ -38,7 +38,7 @@ class Presence(threading.Thread):
             close_old_connections()
             try:
                 self._round()
-            except DatabaseError:
+            except (DatabaseError, InterfaceError):
                 logger.warning("presence: the database does not answer")
             except Exception:
                 logger.exception("presence round failed")

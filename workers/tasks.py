@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from uuid import UUID
 
 from celery import shared_task
@@ -14,6 +15,8 @@ from workers import execution, presence
 from workers.lifeline import die_with_parent
 
 logger = logging.getLogger(__name__)
+#: Celery loads its tasks before it forks its pool, so this is the pool's parent.
+_loaded_in = os.getpid()
 
 
 @shared_task(name="slipway.execute")
@@ -40,7 +43,7 @@ def tick() -> None:
 
 @worker_process_init.connect
 def _in_pool_child(**kwargs: object) -> None:
-    die_with_parent()
+    die_with_parent(_loaded_in)
 
 
 @worker_ready.connect

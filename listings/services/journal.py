@@ -33,4 +33,5 @@ def _tell_failure(run: Run) -> None:
             problems.fill(problem.cause, failed.problem_params),
             problems.fill(problem.remedy, failed.problem_params),
         ))
-    notices.notify([run.started_by, run.version.author], "run.failed", title, url=links.run(run), body=body)
+    people = notices.still_there(run.version.listing.team, [run.started_by, run.version.author])
+    notices.notify(people, "run.failed", title, url=links.run(run), body=body)

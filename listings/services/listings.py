@@ -25,7 +25,7 @@ def create_listing(
     _check_product_id(product_id)
     slug = unique_slug(Listing, name, team=team)
     listing = Listing.objects.create(
-        team=team, kind=kind, name=name.strip(), slug="listing-new" if slug == "new" else slug, summary=summary.strip(),
+        team=team, kind=kind, name=name.strip(), slug=slug, summary=summary.strip(),
         product_id=product_id.strip(), created_by=user,
     )  # fmt: skip
     audit.record(user, "listing.create", listing, listing=listing, url=links.listing(listing), kind=kind)

@@ -11,6 +11,7 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.utils import timezone
 
+from listings.access import Permission, can
 from listings.models import Membership, Notice, Role, Team
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,9 @@ logger = logging.getLogger(__name__)
 def notify(users: Iterable[Any], kind: str, title: str, *, url: str, body: str = "") -> None:
     """One notice each (None and duplicates skipped); ``url`` is a path on this site."""
     for user in {user.pk: user for user in users if user is not None and user.is_active}.values():
-        notice = Notice.objects.create(user=user, kind=kind, title=title[:200], body=body, url=url)
+        # One line: a mail's subject can hold no other.
+        line = " ".join(title.split())[:200]
+        notice = Notice.objects.create(user=user, kind=kind, title=line, body=body, url=url)
         transaction.on_commit(lambda notice=notice: mail(notice), robust=True)  # type: ignore[misc]
 
 
@@ -33,6 +36,11 @@ def mail(notice: Notice) -> None:
         logger.exception("mail for notice %s was not sent", notice.pk)
         return
     Notice.objects.filter(pk=notice.pk).update(mailed_at=timezone.now())
+
+
+def still_there(team: Team, people: Iterable[Any]) -> list[Any]:
+    """Those of ``people`` who may see the team still: who left hears nothing more of it."""
+    return [person for person in people if person is not None and can(person, Permission.SEE, team)]
 
 
 def members(team: Team, *roles: Role) -> list[Any]:

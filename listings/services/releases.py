@@ -95,8 +95,9 @@ def _tell_admins(release: Release, title: str, body: str) -> None:
 
 
 def _tell_team(release: Release, kind: str, title: str, body: str = "") -> None:
-    people = [release.requested_by, release.version.author]
-    people += notices.members(release.version.listing.team, Role.RELEASER, Role.OWNER)
+    team = release.version.listing.team
+    people = notices.still_there(team, [release.requested_by, release.version.author])
+    people += notices.members(team, Role.RELEASER, Role.OWNER)
     notices.notify(people, kind, title, url=links.release(release), body=body)
 
 
@@ -109,6 +110,7 @@ def comment_on(user: Any, release: Release, body: str) -> Comment:
     comment = Comment.objects.create(release=release, author=user, body=body.strip()[:10_000])
     said_before = [row.author for row in release.comments.select_related("author")]
     others = [person for person in (*said_before, release.requested_by) if person and person.pk != user.pk]
+    others = notices.still_there(release.version.listing.team, others)
     notices.notify(others, "release.comment", f"{user} on {release.version}", url=links.release(release), body=body)
     signals.announce_after_commit(release.pk, {"kind": "comment"})
     return comment

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import F
 from django.utils.text import slugify
 
 from listings.access import Permission, require
@@ -26,6 +27,8 @@ _ACCESS_ROLE = re.compile(r"arn:aws:iam::\d{12}:role/[\w+=,.@-]+")
 def unique_slug(model: type[Any], text: str, *, length: int = 48, **scope: Any) -> str:
     """A slug of ``text`` that no row within ``scope`` has."""
     base = slugify(text)[: length - 4].strip("-") or "x"
+    if base == "new":  # an address of its own
+        base = f"{model.__name__.lower()}-new"
     slug, count = base, 1
     while model.objects.filter(slug=slug, **scope).exists():
         count += 1
@@ -41,7 +44,7 @@ def create_team(user: Any, name: str) -> Team:
     if not name:
         raise ProblemError("TEAM-NAME-MISSING")
     slug = unique_slug(Team, name, length=80)
-    team = Team.objects.create(name=name[:80], slug="team-new" if slug == "new" else slug, created_by=user)
+    team = Team.objects.create(name=name[:80], slug=slug, created_by=user)
     Membership.objects.create(team=team, user=user, role=Role.OWNER)
     audit.record(user, "team.create", team, team=team)
     return team
@@ -81,6 +84,9 @@ def remove_member(user: Any, membership: Membership) -> None:
 
 
 def _keep_an_owner(membership: Membership, *, unless: bool = False) -> None:
+    # Two owners who leave at the same moment must not both see the other still there.
+    Team.objects.filter(pk=membership.team_id).update(slug=F("slug"))
+    membership.refresh_from_db(fields=["role"])
     if membership.role != Role.OWNER or unless:
         return
     others = Membership.objects.filter(team=membership.team, role=Role.OWNER).exclude(pk=membership.pk)

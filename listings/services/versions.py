@@ -17,6 +17,8 @@ from listings.problems import ProblemError
 from listings.services import audit, planning
 from listings.states import VERSION_MOVES, StaleState, VersionState, transition
 
+_NUMBER_LENGTH, _KEY_LENGTH = 64, 200  # what the columns hold
+
 
 def store_upload(user: Any, team: Team, purpose: UploadPurpose, filename: str, content: IO[bytes], size: int) -> Upload:
     """Keep a file that somebody sent. ``size`` in bytes. Raises ProblemError UPLOAD-TOO-LARGE or UPLOAD-EMPTY."""
@@ -32,18 +34,23 @@ def store_upload(user: Any, team: Team, purpose: UploadPurpose, filename: str, c
 
 def number_key(number: str) -> str:
     """A string that sorts as semantic versions do (https://semver.org, rule 11). Raises ProblemError."""
+    if len(number) > _NUMBER_LENGTH:
+        raise ProblemError("VERSION-NUMBER", number=number[:_NUMBER_LENGTH])
     try:
         parsed = semver.Version.parse(number)
     except ValueError:
         raise ProblemError("VERSION-NUMBER", number=number) from None
-    if parsed.build:
+    if parsed.build or max(parsed.major, parsed.minor, parsed.patch) >= 10**10:
         raise ProblemError("VERSION-NUMBER", number=number)
     core = ".".join(f"{part:010d}" for part in (parsed.major, parsed.minor, parsed.patch))
     if parsed.prerelease is None:
         return f"{core}~"
     # Within a pre-release, numbers sort below words and a shorter list below its extension.
     parts = [f"0{int(part):010d}" if part.isdigit() else f"1{part}" for part in parsed.prerelease.split(".")]
-    return f"{core}-{'!'.join(parts)}"
+    key = f"{core}-{'!'.join(parts)}"
+    if len(key) > _KEY_LENGTH:
+        raise ProblemError("VERSION-NUMBER", number=number)
+    return key
 
 
 @transaction.atomic

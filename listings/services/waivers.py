@@ -25,7 +25,7 @@ def ask(user: Any, version: Version, *, code: str, subject: str, reason: str) ->
     team = version.listing.team
     require(user, Permission.DEVELOP, team)
     reason = _reason(reason)
-    if code not in WAIVABLE or not subject:
+    if code not in WAIVABLE or not subject or len(subject) > 200:
         raise ProblemError("WAIVER-RULE", rule=code)
     waiver = Waiver.objects.create(
         team=team, version=version, code=code, subject=subject, reason=reason, requested_by=user

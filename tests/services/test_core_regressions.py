@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from listings.models import Attempt, AuditEvent, Finding, Release, Run, ScanResult, Version
+from listings.models import Attempt, AuditEvent, Finding, Kind, Notice, Release, Role, Run, ScanResult, Version
 from listings.problems import ProblemError
 from listings.reports import (
     CheckOutcome,
@@ -21,7 +21,7 @@ from listings.reports import (
     Severity,
     StepReport,
 )  # fmt: skip
-from listings.services import leases, planning, releases, runs, versions
+from listings.services import leases, listings, notices, planning, releases, runs, teams, versions, waivers
 from listings.states import AttemptState, ReleaseState, RunState, StepState
 from tests import flow
 from tests.services.test_releases import approved, in_review, passed, sample_spec  # noqa: F401 - fixtures
@@ -236,3 +236,41 @@ def test_an_image_may_call_its_system_whatever_it_likes(run: Run) -> None:
         for field in row._meta.concrete_fields:
             if field.max_length and isinstance(getattr(row, field.attname), str):
                 assert len(getattr(row, field.attname)) <= field.max_length
+
+
+# -- names, numbers and people ----------------------------------------------------------------------
+
+
+def test_a_number_that_its_columns_cannot_hold_is_refused(seller: Any, listing: Any, upload: Any) -> None:
+    for number in ("1.0.0-" + ".".join("1" * 29), "1.0.0-" + "a" * 80, "99999999999.0.0"):
+        with pytest.raises(ProblemError, match="VERSION-NUMBER"):
+            versions.create_version(seller, listing, number=number, source=upload)
+
+
+def test_two_things_may_be_called_new(seller: Any) -> None:
+    made = [teams.create_team(seller, "New") for _ in range(2)]
+    assert [team.slug for team in made] == ["team-new", "team-new-2"]
+    slugs = [listings.create_listing(seller, made[0], kind=Kind.ALGORITHM, name="new").slug for _ in range(2)]
+    assert slugs == ["listing-new", "listing-new-2"]
+
+
+def test_a_waiver_for_an_endless_subject_is_refused(seller: Any, draft: Version) -> None:
+    with pytest.raises(ProblemError, match="WAIVER-RULE"):
+        waivers.ask(seller, draft, code="GATE-OS", subject="d" * 201, reason="because")
+
+
+def test_who_left_the_team_hears_no_more_of_it(
+    seller: Any, admin: Any, make_user: Any, team: Any, in_review: Release  # noqa: F811
+) -> None:
+    member = make_user("rita")
+    membership = teams.add_member(seller, team, member.email, Role.VIEWER)
+    releases.comment_on(member, in_review, "looks good")
+    teams.remove_member(seller, membership)
+    releases.comment_on(admin, in_review, "a secret of the team")
+    assert not Notice.objects.filter(user=member).exists()
+    assert Notice.objects.filter(user=seller, kind="release.comment").exists()
+
+
+def test_a_name_of_two_lines_makes_a_subject_of_one(seller: Any) -> None:
+    notices.notify([seller], "x", "Trees\r\nBcc: all@example.com", url="/")
+    assert Notice.objects.get(user=seller).title == "Trees Bcc: all@example.com"

@@ -6,6 +6,7 @@ fly is recorded as a bug report of ours (PLATFORM-UNEXPECTED) with the attempt a
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from listings.models import Attempt, Release, Run, Version
+
+logger = logging.getLogger(__name__)
 
 
 class StopReason(StrEnum):
@@ -46,7 +49,11 @@ class Stop:
             callbacks = list(self._callbacks)
         self._event.set()
         for callback in callbacks:
-            callback()
+            try:
+                callback()
+            except Exception:
+                # The thread that tells is the one that keeps the lease; it must live on.
+                logger.exception("a step could not be told to stop")
 
     def is_set(self) -> bool:
         return self._event.is_set()
