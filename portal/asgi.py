@@ -11,13 +11,15 @@ from django.core.asgi import get_asgi_application  # noqa: E402
 
 django_application = get_asgi_application()
 
-from portal import live  # noqa: E402 - needs configured settings
+from portal import limits, live  # noqa: E402 - needs configured settings
+
+_pages = limits.limited(django_application)
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] == "http" and scope["path"].startswith("/live/"):
         await live.application(scope, receive, send)
     elif scope["type"] == "http":
-        await django_application(scope, receive, send)
+        await _pages(scope, receive, send)
     elif scope["type"] == "lifespan":
         await live.lifespan(scope, receive, send)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import structlog
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -32,6 +33,22 @@ class RequestId:
             response = self.get_response(request)
         response["X-Request-ID"] = request_id
         return response
+
+
+class RefuseNul:
+    """Answers 400 to a NUL character in an address or a form: PostgreSQL could look for none and store none."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        sent = (value for values in (request.GET, request.POST) for _, many in values.lists() for value in many)
+        if "\0" in request.path or any("\0" in value for value in sent):
+            return HttpResponseBadRequest("A NUL character means nothing here.", content_type="text/plain")
+        return None
 
 
 class Problems:
