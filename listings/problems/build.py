@@ -88,6 +88,13 @@ _DOCKERFILE = (
         "the first FROM.",
     ),
     _seller(
+        "BUILD-LINE-UNREADABLE",
+        "Line {line} of the Dockerfile cannot be checked",
+        "It has {what}. The engine could read it differently from the checks that keep builds apart, so it is refused.",
+        "Write the line plainly: without control characters, and without quotes or escapes in flags such as --from.",
+        _CLASSIC,
+    ),
+    _seller(
         "BUILD-SECRET-ARG",
         "The build argument {name} looks like a secret",
         "Build arguments are recorded in the image's history, which every buyer can read.",

@@ -9,7 +9,6 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from listings.problems import ProblemError
@@ -19,6 +18,11 @@ _DIRECTIVE = re.compile(r"^#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*$")
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?P<op>:?[-+])?(?P<word>[^{}$]*)\}|(?P<plain>[A-Za-z_]\w*))")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@\[\]-]*")
 _BARE_HEX = re.compile(r"(sha256:)?[0-9a-fA-F]+")
+#: The engine's reader takes some of these for blanks or line ends and others not; no Dockerfile needs them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|$)")
+_QUOTING = re.compile(r"[\"'`\\]")
+_ARGUMENT = re.compile(r"[A-Za-z_]\w*(?:=(?:[^\"'`\\]*|\"[^\"'`\\]*\"|'[^\"'`\\]*'))?", re.ASCII)
+_STAGE_INDEX = re.compile(r"[0-9]{1,4}")
 _HEREDOC = re.compile(r"\d*<<-?[\"']?[A-Za-z_]\w*[\"']?")
 _BUILDKIT_FLAGS: Mapping[str, tuple[str, ...]] = {
     "RUN": ("--mount", "--network", "--security", "--device"),
@@ -60,8 +64,15 @@ class Dockerfile:
 
 
 def parse(content: bytes) -> Dockerfile:
-    """Split into instructions: parser directives, comments and continued lines as the engine reads them."""
+    """Split into instructions: parser directives, comments and continued lines as the engine reads them.
+
+    Raises ProblemError BUILD-LINE-UNREADABLE where the engine could read something else than is read here.
+    """
     lines = content.decode("utf-8-sig", "replace").split("\n")
+    for number, line in enumerate(lines, 1):
+        if _CONTROL.search(line):
+            at = Instruction(number, "", _CONTROL.sub("?", line))
+            raise unreadable(at, "a control character")
     directives, start = _directives(lines)
     escape = directives.get("escape", "\\")
     return Dockerfile(tuple(_instructions(lines, start, escape)), directives.get("syntax", ""))
@@ -95,8 +106,16 @@ def _instructions(lines: Sequence[str], start: int, escape: str) -> Iterator[Ins
         yield _instruction(first, pending)
 
 
+def unreadable(at: Instruction, what: str) -> ProblemError:
+    """What the engine might read differently is refused, not guessed at."""
+    return ProblemError("BUILD-LINE-UNREADABLE", evidence=(at.evidence(),), what=what, line=at.line)
+
+
 def _instruction(line: int, text: str) -> Instruction:
     keyword, _, rest = text.strip().partition(" ") if "\t" not in text else _partition_blank(text.strip())
+    # The engine lowers keywords by Unicode's rules: "ONBU\u0130LD" is one to it.
+    if not keyword.isascii():
+        raise unreadable(Instruction(line, keyword, rest.strip()), "an instruction in letters other than A to Z")
     return Instruction(line, keyword.upper(), rest.strip())
 
 
@@ -149,24 +168,33 @@ def check(dockerfile: Dockerfile, args: Mapping[str, str], rules: ImageRules) ->
     """Refuse what the classic builder cannot build, and every image that is not the seller's to read.
 
     Returns the images that the build needs, each with the first line that names it. Raises ProblemError
-    BUILD-EMPTY-DOCKERFILE, BUILD-NEEDS-BUILDKIT, BUILD-ADD-URL or one of ``ImageRules.check``.
+    BUILD-EMPTY-DOCKERFILE, BUILD-NEEDS-BUILDKIT, BUILD-ADD-URL, BUILD-LINE-UNREADABLE or one of ``ImageRules.check``.
     """
     if not any(i.keyword == "FROM" for i in dockerfile.instructions):
         raise ProblemError("BUILD-EMPTY-DOCKERFILE")
     scope: dict[str, str] = {}
     stages: list[str] = []
     images: dict[str, Instruction] = {}
+    readable = True
     for instruction in dockerfile.instructions:
+        _refuse_quoted_flags(instruction)
         _refuse_buildkit(instruction)
         refuse_url(instruction)
         if instruction.keyword == "ARG" and not stages:
+            readable = readable and all(_ARGUMENT.fullmatch(word) for word in instruction.words)
             scope.update(_declared(instruction, args, scope))
         elif instruction.keyword == "FROM":
+            if "$" in instruction.text and not readable:
+                raise ProblemError(
+                    "BUILD-FROM-UNREADABLE", evidence=(instruction.evidence(),), name=instruction.text,
+                    line=instruction.line,
+                )  # fmt: skip
             name, stage = _check_from(instruction, scope, stages, rules)
             stages.append(stage)
             images.update({name: instruction} if name else {})
         for source in _copied_from(instruction):
-            if source.lower() not in stages and not source.isdigit():
+            # A stage is none to itself yet: by its own name, the engine looks for an image of that name or ID.
+            if source.lower() not in stages[:-1] and not _STAGE_INDEX.fullmatch(source):
                 rules.check(source, instruction)
                 images.setdefault(source, instruction)
     return images
@@ -183,8 +211,12 @@ def refuse_secret_args(args: Mapping[str, str]) -> None:
 
 def check_trigger(text: str, image: str, rules: ImageRules) -> None:
     """One ONBUILD instruction of an image to start from: it runs in this build and is held to the same rules."""
+    named = Instruction(0, "ONBUILD", f"{_CONTROL.sub('?', text)}  (in {image})")
+    # Its text can hold line ends, which the engine reads as a Dockerfile's.
+    if "\n" in text or _CONTROL.search(text):
+        raise unreadable(named, "a control character")
     trigger = _instruction(0, f"ONBUILD {text}")
-    named = Instruction(0, "ONBUILD", f"{trigger.text}  (in {image})")
+    _refuse_quoted_flags(trigger, named)
     refuse_url(trigger, named)
     for source in _copied_from(trigger):
         rules.check(source, named)
@@ -244,10 +276,7 @@ def refuse_url(at: Instruction, shown: Instruction | None = None) -> None:
     if inner.keyword != "ADD":
         return
     words = [word for word in inner.words if not word.startswith("--")]
-    if inner.text.lstrip("-").startswith("[") or (words and words[0].startswith("[")):
-        with suppress(ValueError):
-            words = [str(word) for word in json.loads(inner.text[inner.text.index("[") :])]
-    for word in words[:-1] or words:
+    for word in (words[:-1] or words) + _json_words(inner.text):
         plain = re.match(r"[^$\"'`\\]*", word)
         start = plain[0] if plain else ""
         # A name whose plain start could still grow into a URL through a variable is one.
@@ -255,6 +284,31 @@ def refuse_url(at: Instruction, shown: Instruction | None = None) -> None:
         if any(start.startswith(url) or (grows and url.startswith(start)) for url in ("http://", "https://")):
             at = shown or at
             raise ProblemError("BUILD-ADD-URL", evidence=(at.evidence(),), what=word, line=at.line)
+
+
+def _json_words(text: str) -> list[str]:
+    """The texts of an instruction in JSON form, its flags left out. As to the engine, what follows the list counts
+    nothing; what is no list of texts is read as plain words."""
+    start = re.sub(r"^(--\S*\s+)*", "", text)
+    if not start.startswith("["):
+        return []
+    try:
+        found = json.JSONDecoder().raw_decode(start)[0]
+    except (ValueError, RecursionError):
+        return []
+    return [str(word) for word in found]
+
+
+def _refuse_quoted_flags(at: Instruction, shown: Instruction | None = None) -> None:
+    """The engine takes quotes and escapes out of a flag before it reads its name. Raises ProblemError."""
+    inner = _triggered(at)
+    if inner.keyword not in ("FROM", "COPY", "ADD"):
+        return
+    for word in inner.words:
+        if not word.startswith("--"):
+            return
+        if _QUOTING.search(word):
+            raise unreadable(shown or at, "quotes or escapes in a flag")
 
 
 def _triggered(at: Instruction) -> Instruction:
