@@ -223,7 +223,7 @@ SECTIONS: tuple[Section, ...] = (
         _prose("support_description", "Support", 2),
         _prose("release_notes", "Release notes", 3),
         _best("Training", "training", "training", ALGORITHM),
-        _best("BatchTransform", "batch transform", "transform"),
+        _best("BatchTransform", "batch", "transform"),
         _best("RealtimeInference", "real-time", "realtime"),
     )),
     Section("listing-data", "listing", "Input and output", "arrows-exchange",
