@@ -33,6 +33,7 @@ def run() -> int:
     deploy = [*manage, "check", "--deploy", "--fail-level", "WARNING"]
     checks = (
         ("ruff check", [TOOLS / "ruff", "check", "."], local),
+        ("size limits", [PYTHON, "-m", "bootstrap.sizes"], local),
         ("ruff format", [TOOLS / "ruff", "format", "--check", "."], local),
         ("import rules", [TOOLS / "lint-imports"], local),
         ("migrations", [*manage, "makemigrations", "--check", "--dry-run"], local),

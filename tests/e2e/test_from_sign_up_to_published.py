@@ -76,14 +76,69 @@ def make_listing_with_version(page: Page, source: Path) -> None:
     expect(page).to_have_url(re.compile(r"/versions/1\.0\.0/$"))
 
 
-@pytest.mark.timeout(420)
-def test_a_newcomer_gets_the_sample_published(
-    visitor: Page, stack: Stack, standin: Standin, registry: Registry, make_user: Any, tmp_path: Path
-) -> None:
+def watch_the_run(page: Page) -> None:
+    """The log grows, and the run ends, without the page being loaded again."""
+    page.evaluate("window.stillHere = true")
+    log = page.locator("[data-log]")
+    expect(log).to_contain_text("Step 1/", timeout=60_000)
+    earlier = len(log.text_content() or "")
+    picture(page, "version-live")
+    expect(log).to_contain_text("Successfully built", timeout=180_000)
+    expect(page.get_by_text("Passed", exact=True).first).to_be_visible(timeout=180_000)
+    assert len(log.text_content() or "") > earlier
+    assert page.evaluate("window.stillHere") is True
+    expect(page.get_by_text(re.compile(r"\d+ checks pass"))).to_be_visible()
+    picture(page, "version")
+
+
+def ask_for_a_waiver(page: Page) -> None:
+    page.reload()
+    page.get_by_role("link", name="Request release").click()
+    expect(page.get_by_role("button", name="Request release")).to_be_disabled()
+    page.get_by_text("Ask for a waiver", exact=True).click()
+    page.get_by_label("Why is it acceptable?").fill("Our base image is Debian 12.")
+    page.get_by_role("button", name="Ask for a waiver of debian:12").click()
+    expect(page.get_by_text("Waiver asked for").first).to_be_visible()
+    picture(page, "request")
+
+
+def grant_it(page: Page) -> None:
+    page.goto("/review/")
+    page.get_by_text("Decide", exact=True).first.click()
+    page.get_by_label("Your reason").first.fill("Scannable and supported.")
+    page.get_by_role("button", name="Grant waiver").click()
+
+
+def approve_and_publish(page: Page) -> None:
+    picture(page, "release")
+    page.get_by_label("What did you look at?").fill("Checks and digest.")
+    page.get_by_role("button", name="Approve and register").click()
+    confirm(page)
+    expect(page.get_by_text("Registered", exact=True).first).to_be_visible(timeout=90_000)
+    page.get_by_role("button", name=re.compile("^Publish")).first.click()
+    confirm(page)
+    expect(page.get_by_text("Published", exact=True).first).to_be_visible(timeout=90_000)
+    picture(page, "published")
+
+
+def confirm(page: Page) -> None:
+    """Say yes in the dialog that names the consequence."""
+    page.locator("dialog[open] button[value=go]").click()
+
+
+@pytest.fixture
+def admin_of_the_site(make_user: Any) -> Any:
     admin = make_user("adam", is_staff=True)
     # Hashed as the running portal does; the tests' own hasher is another.
     admin.password = make_password(PASSWORD, hasher="pbkdf2_sha256")
     admin.save()
+    return admin
+
+
+@pytest.mark.timeout(420)
+def test_a_newcomer_gets_the_sample_published(
+    visitor: Page, stack: Stack, standin: Standin, registry: Registry, admin_of_the_site: Any, tmp_path: Path
+) -> None:
     stack.portal()
     stack.control_worker()
     stack.beat()
@@ -98,65 +153,26 @@ def test_a_newcomer_gets_the_sample_published(
     page.get_by_role("button", name=re.compile("team", re.I)).last.click()
     expect(page.get_by_text("Newcomers").first).to_be_visible()
     connect_team(standin)
-
     make_listing_with_version(page, source)
-    run = Run.objects.get()
-    # The log grows without the page being loaded again.
-    page.evaluate("window.stillHere = true")
-    log = page.locator("[data-log]")
-    expect(log).to_contain_text("Step 1/", timeout=60_000)
-    earlier = len(log.text_content() or "")
-    picture(page, "version-live")
-    expect(log).to_contain_text("Successfully built", timeout=180_000)
-    expect(page.get_by_text("Passed", exact=True).first).to_be_visible(timeout=180_000)
-    assert len(log.text_content() or "") > earlier
-    assert page.evaluate("window.stillHere") is True
-    run.refresh_from_db()
-    assert run.state == RunState.PASSED
-    expect(page.get_by_text(re.compile(r"\d+ checks pass"))).to_be_visible()
-    picture(page, "version")
+    watch_the_run(page)
+    ask_for_a_waiver(page)
 
-    page.reload()
-    page.get_by_role("link", name="Request release").click()
-    expect(page.get_by_role("button", name="Request release")).to_be_disabled()
-    page.get_by_text("Ask for a waiver", exact=True).click()
-    page.get_by_label("Why is it acceptable?").fill("Our base image is Debian 12.")
-    page.get_by_role("button", name="Ask for a waiver of debian:12").click()
-    expect(page.get_by_text("Waiver asked for").first).to_be_visible()
-    picture(page, "request")
-
-    sign_in(page, admin.email)
-    page.goto("/review/")
-    page.get_by_text("Decide", exact=True).first.click()
-    page.get_by_label("Your reason").first.fill("Scannable and supported.")
-    page.get_by_role("button", name="Grant waiver").click()
-
+    sign_in(page, admin_of_the_site.email)
+    grant_it(page)
     sign_in(page, "nora@example.com")
     page.goto("/t/newcomers/listings/decision-trees/versions/1.0.0/release/")
     page.get_by_role("button", name="Request release").click()
     expect(page.get_by_text("In review").first).to_be_visible()
     address = page.url
-
-    sign_in(page, admin.email)
+    sign_in(page, admin_of_the_site.email)
     page.goto(address)
-    picture(page, "release")
-    page.get_by_label("What did you look at?").fill("Checks and digest.")
-    page.get_by_role("button", name="Approve and register").click()
-    confirm(page)
-    expect(page.get_by_text("Registered", exact=True).first).to_be_visible(timeout=90_000)
-    page.get_by_role("button", name=re.compile("^Publish")).first.click()
-    confirm(page)
-    expect(page.get_by_text("Published", exact=True).first).to_be_visible(timeout=90_000)
-    picture(page, "published")
+    approve_and_publish(page)
 
-    release = wait_until("the release is published", lambda: Release.objects.filter(
-        state=ReleaseState.PUBLISHED).first())  # fmt: skip
+    published = Release.objects.filter(state=ReleaseState.PUBLISHED)
+    release = wait_until("the release is published", published.first)
+    run = Run.objects.get()
+    assert run.state == RunState.PASSED
     pushed = Attempt.objects.get(step__run=run, step__name="push").facts["digest"]
     assert registry.manifest("newcomers/decision-trees", pushed, "*/*").status_code == 200
     assert release.resource_arn.startswith(f"arn:aws:sagemaker:us-east-1:{standin.account}:algorithm/")
-    assert release.approved_by == admin
-
-
-def confirm(page: Page) -> None:
-    """Say yes in the dialog that names the consequence."""
-    page.locator("dialog[open] button[value=go]").click()
+    assert release.approved_by == admin_of_the_site
