@@ -53,7 +53,7 @@ MAX_LINE_BYTES = 16 * 1024
 @dataclass(frozen=True, slots=True)
 class Owned:
     """One thing in the engine that is ours. ``created`` is the engine's own text, possibly empty. ``joined`` is the
-    container whose network a container without our labels has joined: that is how a build's containers are known."""
+    container whose network a container has joined: that is how a build's containers are known."""
 
     kind: str  # "container" | "volume" | "network" | "image"
     id: str
@@ -169,20 +169,24 @@ class Engine:
         wanted += [f"{LABEL_ATTEMPT}={attempt}"] if attempt else []
         filters = {"label": wanted}
         found = [_owned("container", c, "Id", "Names") for c in self.api.containers(all=True, filters=filters)]
-        found = self.joined({c.id: c.attempt for c in found}) + found
+        # An image's own LABELs come with every container of its build, so what runs in a room may forge ours:
+        # the room says whose it is.
+        joined = self.joined({c.id: c.attempt for c in found})
+        known = {thing.id for thing in joined}
+        found = joined + [thing for thing in found if thing.id not in known]
         found += [_owned("volume", v, "Name", "Name") for v in self.api.volumes(filters=filters)["Volumes"] or []]
         found += [_owned("network", n, "Id", "Name") for n in self.api.networks(filters=filters)]
         found += [_owned("image", i, "Id", "RepoTags") for i in self.api.images(filters=filters)]
         return found
 
     def joined(self, containers: Mapping[str, str] | set[str]) -> list[Owned]:
-        """Containers without our labels in the network namespace of one of ``containers`` (id -> attempt)."""
+        """Containers in the network namespace of one of ``containers`` (id -> attempt), whatever their labels say."""
         attempts = containers if isinstance(containers, Mapping) else dict.fromkeys(containers, "")
         found = []
         for raw in self.api.containers(all=True) if attempts else ():
             kind, _, target = str(raw.get("HostConfig", {}).get("NetworkMode", "")).partition(":")
-            if kind == "container" and target in attempts and LABEL_INSTANCE not in (raw.get("Labels") or {}):
-                found.append(replace(_owned("container", raw, "Id", "Names"), attempt=attempts[target], joined=target))
+            if kind == "container" and target in attempts:
+                found.append(replace(_owned("container", raw, "Id", "Names"), attempt=attempts[target]))
         return found
 
     # -- removing -------------------------------------------------------------------------------------
@@ -382,4 +386,9 @@ def _owned(kind: str, raw: Mapping[str, Any], id_key: str, name_key: str) -> Own
     names = raw.get(name_key) or ""
     name = names[0] if isinstance(names, list) else names
     created = raw.get("Created") or raw.get("CreatedAt") or ""
-    return Owned(kind, str(raw[id_key]), str(name).lstrip("/"), labels.get(LABEL_ATTEMPT, ""), labels, str(created))
+    mode = str((raw.get("HostConfig") or {}).get("NetworkMode", "")) if kind == "container" else ""
+    joined = mode.removeprefix("container:") if mode.startswith("container:") else ""
+    if joined:
+        labels.pop(LABEL_TAG, None)  # only rooms have one; here it would be the image's own and name anybody's
+    attempt = labels.get(LABEL_ATTEMPT, "")
+    return Owned(kind, str(raw[id_key]), str(name).lstrip("/"), attempt, labels, str(created), joined)
