@@ -54,6 +54,7 @@ def release_page(user: Any, release: Release) -> dict[str, Any]:
         "team": team, "release": release, "version": version, "run": release.run, "listing": version.listing,
         "changes": changes_for_buyers(release),
         "discussion": discussion(release),
+        "asked_change": release.reviews.filter(decision="changes").select_related("reviewer").last(),
         "history": AuditEvent.objects.filter(release_id=release.pk)[:LONGEST_HISTORY],
         "decision": decision,
         # A form that somebody may be writing in is never refreshed under their hands.

@@ -416,3 +416,11 @@ def test_publishing_is_followed_to_its_end(client: Client, seller: Any, admin: A
     page = look(client, links.release(release))
     assert f"Buyers can get {draft.number}." in page.text
     assert "cs-1" in page.text
+
+
+def test_the_team_reads_what_to_change_where_it_answers(client: Client, seller: Any, admin: Any, draft: Version) -> None:
+    release = decisions.in_review(seller, draft)
+    releases.ask_for_changes(admin, release, "name the metric")
+    client.force_login(seller)
+    decide = look(client, links.release(release)).html.split('id="decide"')[1].split("</section>")[0]
+    assert "name the metric" in decide
