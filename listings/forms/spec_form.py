@@ -174,7 +174,9 @@ class SpecForm:
     # -- reading --
 
     def is_valid(self) -> bool:
-        """Read what was typed and judge it by the model."""
+        """Read what was typed and judge it by the model. Never True of an unbound form, as in Django."""
+        if self._data is None:
+            return False
         self.shown, self._spots = [], []
         data = self._read()
         try:

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from listings import links, queries, spec
 from listings.access import Permission, guarded
-from listings.forms.versions import VersionForm
+from listings.forms.versions import HERE, VersionForm
 from listings.models import Listing, Run, Team, Version
 from listings.problems import ProblemError
 from listings.services import versions
@@ -43,7 +43,7 @@ def spec_file(request: HttpRequest, team: Team, listing: str) -> HttpResponse:
     found = listing_of(team, listing)
     if request.method == "GET":  # somebody reloads the page that told of problems
         return redirect("version_new", team.slug, found.slug)
-    form = _new_form(request, found)
+    form = _new_form(request, found, HERE)
     if form.spec_form.is_valid() and form.spec_form.spec is not None:
         answer = HttpResponse(form.spec_form.spec.to_yaml(), content_type="application/yaml; charset=utf-8")
         answer["Content-Disposition"] = 'attachment; filename="slipway.yaml"'
@@ -52,9 +52,13 @@ def spec_file(request: HttpRequest, team: Team, listing: str) -> HttpResponse:
     return _new_page(request, found, form, 422)
 
 
-def _new_form(request: HttpRequest, listing: Listing) -> VersionForm:
+def _new_form(request: HttpRequest, listing: Listing, origin: str = "") -> VersionForm:
+    """The form as it was sent, or a new one. ``origin``: what counts as specification, whatever was chosen."""
     if request.method == "POST":
-        return VersionForm(request.POST, request.FILES, listing=listing, user=request.user)
+        data = request.POST.copy()
+        if origin:
+            data["spec_origin"] = origin
+        return VersionForm(data, request.FILES, listing=listing, user=request.user)
     return VersionForm(None, None, listing=listing, user=request.user, initial={"number": queries.next_number(listing)})
 
 

@@ -257,6 +257,13 @@ def test_a_faulty_form_makes_no_file_and_is_shown_with_its_problems(
     assert signed_in.get(url_of(listing, "spec.yaml")).headers["Location"] == url_of(listing)
 
 
+def test_an_empty_form_makes_no_file(signed_in: Client, listing: Listing) -> None:
+    answer = signed_in.post(url_of(listing, "spec.yaml"), {"spec_origin": "source"})
+    assert answer.status_code == 422
+    assert Inputs(answer).values["spec_origin"] == "here"
+    assert b"Fill this in." in answer.content
+
+
 def test_more_rows_come_without_script_and_without_judgement(
     signed_in: Client, listing: Listing, upload: Upload
 ) -> None:
