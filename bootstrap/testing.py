@@ -12,26 +12,25 @@ from bootstrap.run import show
 
 TESTS = ROOT / "tests"
 NO_TESTS_COLLECTED = 5
-WORKERS = ("-n", "2", "--dist", "loadgroup")
 
 
 @dataclass(frozen=True)
 class Suite:
-    """One run of pytest: folders below tests/, on one database, side by side or one after another."""
+    """One run of pytest: folders below tests/, on one database, by ``workers`` processes side by side."""
 
     name: str
     folders: tuple[str, ...]
     database: str
-    parallel: bool
+    workers: int
 
 
 PLAN = (
-    Suite("sqlite", ("unit", "services", "pages"), "sqlite", parallel=True),
-    Suite("sqlite-crash", ("crash",), "sqlite", parallel=False),
-    Suite("postgresql", ("unit", "services", "pages"), "postgresql", parallel=True),
-    Suite("postgresql-crash", ("crash",), "postgresql", parallel=False),
-    Suite("engine", ("engine",), "postgresql", parallel=False),
-    Suite("e2e", ("e2e",), "postgresql", parallel=False),
+    Suite("sqlite", ("unit", "services", "pages"), "sqlite", workers=2),
+    Suite("sqlite-crash", ("crash",), "sqlite", workers=2),
+    Suite("postgresql", ("unit", "services", "pages"), "postgresql", workers=2),
+    Suite("postgresql-crash", ("crash",), "postgresql", workers=2),
+    Suite("engine", ("engine",), "postgresql", workers=3),
+    Suite("e2e", ("e2e",), "postgresql", workers=1),
 )
 
 
@@ -90,9 +89,14 @@ def run(home: Home, env: dict[str, str], only: list[str]) -> int:
 
 def _pytest(home: Home, env: dict[str, str], suite: Suite, folders: list[Path], report: Path) -> int:
     url = postgres.ensure(home) if suite.database == "postgresql" else _sqlite(home)
-    command = [PYTHON, "-m", "pytest", "-q", "-ra", f"--junitxml={report}", *(WORKERS if suite.parallel else ())]
+    command = [PYTHON, "-m", "pytest", "-q", "-ra", f"--junitxml={report}", *_workers(suite)]
     code = show([*command, *folders], env={**env, "DATABASE_URL": url, "COLUMNS": os.environ.get("COLUMNS", "120")})
     return 1 if code == NO_TESTS_COLLECTED else code
+
+
+def _workers(suite: Suite) -> list[str]:
+    """Engine and crash tests mostly wait for containers, so they may outnumber the processors."""
+    return ["-n", str(suite.workers), "--dist", "load"] if suite.workers > 1 else []
 
 
 def _sqlite(home: Home) -> str:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 def test_a_fork_bomb_is_held_and_ended(bench: BuildBench) -> None:
     bench.configure(build_pids=96)
     # Each process starts two more, again and again; those that fail to start try once more.
-    bomb = "printf 'while :; do sh /bomb & sh /bomb & sleep 1; done\\n' > /bomb; sh /bomb; sleep 60"
+    bomb = "printf 'while :; do sh /bomb & sh /bomb & sleep 1; done\\n' > /bomb; sh /bomb; sleep 20; exit 1"
     before = _host_processes()
     with _highest(_host_processes) as highest:
         error, _ = bench.fail(f"FROM {BASE}\nRUN {bomb}\n")
