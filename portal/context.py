@@ -34,8 +34,10 @@ class NavItem:
 def chosen_theme(request: HttpRequest) -> str:
     """auto, light or dark: the cookie first, as it is newest on this device; then the account."""
     theme = request.COOKIES.get(THEME_COOKIE, "")
-    if theme not in Theme.values and request.user.is_authenticated:
-        theme = request.user.theme
+    # A request refused early, such as for its Host, has no user yet; its error page has a theme all the same.
+    user = getattr(request, "user", None)
+    if theme not in Theme.values and user is not None and user.is_authenticated:
+        theme = user.theme
     return theme if theme in Theme.values else Theme.AUTO
 
 

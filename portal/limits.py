@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from importlib import import_module
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.db import close_old_connections
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -14,7 +19,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: The addresses that take files, and room for a form's other fields and its boundaries.
-_FILES = re.compile(r"/t/[^/]+/(uploads|listings/[^/]+/versions/new)/")
+_FILES = re.compile(r"/t/[^/]+/(uploads|listings/[^/]+/versions/new)/(spec\.yaml)?")
 _SLACK = 1024 * 1024
 
 
@@ -33,7 +38,7 @@ def limited(application: Application) -> Application:
     """``application``, with a body that is too long answered 413 before it is kept anywhere."""
 
     async def wrapper(scope: Scope, receive: Receive, send: Send) -> None:
-        limit, got, answering = most_bytes(scope["path"]), 0, False
+        limit, got, answering = await _limit(scope), 0, False
         if _announced(scope) > limit:
             await _refuse(send)
             return
@@ -58,6 +63,33 @@ def limited(application: Application) -> Application:
                 await _refuse(send)
 
     return wrapper
+
+
+async def _limit(scope: Scope) -> int:
+    """Files are taken only from who is signed in: anybody else's would fill the disk before they are refused."""
+    most, small = most_bytes(scope["path"]), most_bytes("")
+    key = _session_key(scope) if most > small else ""
+    return most if key and await sync_to_async(_is_signed_in)(key) else small
+
+
+def _session_key(scope: Scope) -> str:
+    cookies: SimpleCookie = SimpleCookie()
+    for name, value in scope["headers"]:
+        if name == b"cookie":
+            try:
+                cookies.load(value.decode("latin-1"))
+            except CookieError:
+                continue
+    found = cookies.get(settings.SESSION_COOKIE_NAME)
+    return found.value if found else ""
+
+
+def _is_signed_in(key: str) -> bool:
+    close_old_connections()
+    try:
+        return SESSION_KEY in import_module(settings.SESSION_ENGINE).SessionStore(key)
+    finally:
+        close_old_connections()
 
 
 def _announced(scope: Scope) -> int:
