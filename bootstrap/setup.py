@@ -21,7 +21,9 @@ SEED = {"python3-venv", "ca-certificates"}
 
 @contextmanager
 def exclusive() -> Iterator[None]:
-    """One set-up at a time below one var/."""
+    """One set-up at a time below one var/, which only its owner enters: sessions, sources and mail lie in it."""
+    SHARED.var.mkdir(parents=True, exist_ok=True)
+    SHARED.var.chmod(0o700)
     with SHARED.path("setup.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

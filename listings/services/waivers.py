@@ -21,12 +21,18 @@ WAIVABLE = ("GATE-OS", "GATE-FINDING", "GATE-OUTGOING")
 
 @transaction.atomic
 def ask(user: Any, version: Version, *, code: str, subject: str, reason: str) -> Waiver:
-    """Ask the admins to waive one failing rule for a version. Raises ProblemError WAIVER-REASON or WAIVER-RULE."""
+    """Ask the admins to waive one failing rule for a version; asking twice is asking once.
+
+    Raises ProblemError WAIVER-REASON or WAIVER-RULE.
+    """
     team = version.listing.team
     require(user, Permission.DEVELOP, team)
     reason = _reason(reason)
     if code not in WAIVABLE or not subject or len(subject) > 200:
         raise ProblemError("WAIVER-RULE", rule=code)
+    asked = version.waivers.filter(code=code, subject=subject, granted_at=None, refused_at=None).first()
+    if asked is not None:
+        return asked
     waiver = Waiver.objects.create(
         team=team, version=version, code=code, subject=subject, reason=reason, requested_by=user
     )
@@ -105,5 +111,3 @@ def amend_policy(user: Any, body: dict[str, Any], reason: str) -> Policy:
         raise ProblemError("POLICY-RACE") from None
     audit.record(user, "policy.amend", policy, reason=reason)
     return policy
-
-

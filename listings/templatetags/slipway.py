@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,6 +19,12 @@ from listings import problems
 from listings.states import AttemptState, ReleaseState, RunState, StepState, VersionState
 
 register = template.Library()
+
+#: Escape sequences, control characters, and those that turn the direction of a text (Unicode's Bidi_Control).
+_UNPRINTABLE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?"
+    r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 
 #: state -> (class, icon). Words come from the enums; colour never stands alone.
 _LOOKS: Mapping[str, tuple[str, str]] = {
@@ -364,6 +371,12 @@ def asked_in(reason: Any, version: Any) -> bool:
 def tries_of(steps: Sequence[Any], name: str) -> int:
     """The number of the latest attempt at the step ``name``, as log anchors spell it."""
     return next((row.attempt.number for row in steps if row.step.name == name and row.attempt), 1)
+
+
+@register.filter
+def printable(text: Any) -> str:
+    """A container's line without escape sequences and without what would turn the words around it."""
+    return _UNPRINTABLE.sub("", str(text))
 
 
 @register.filter
