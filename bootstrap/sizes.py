@@ -31,7 +31,8 @@ def too_large(path: Path) -> Iterator[str]:
                 yield f"line {node.lineno}: {node.name} has {length} lines, at most {FUNCTION_LINES}"
 
 
-def main(root: Path = Path(__file__).resolve().parent.parent) -> int:
+def main() -> int:
+    root = Path(__file__).resolve().parent.parent
     found = [f"{path.relative_to(root)}: {what}" for path in sources(root) for what in too_large(path)]
     for line in found:
         print(line)

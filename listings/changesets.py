@@ -83,16 +83,21 @@ def build(
         "RecommendedInstanceTypes": _recommended(spec),
     }
     document = {
-        "Version": _filled({
-            "VersionTitle": version, "ReleaseNotes": listing.get("release_notes") or release_notes,
-        }),
+        "Version": _filled(
+            {
+                "VersionTitle": version,
+                "ReleaseNotes": listing.get("release_notes") or release_notes,
+            }
+        ),
         "DeliveryOptions": [{"Details": {option: _filled(details)}}],
     }
-    return [{
-        "ChangeType": "AddDeliveryOptions",
-        "Entity": {"Type": PRODUCT_TYPE, "Identifier": product_id},
-        "DetailsDocument": document,
-    }]
+    return [
+        {
+            "ChangeType": "AddDeliveryOptions",
+            "Entity": {"Type": PRODUCT_TYPE, "Identifier": product_id},
+            "DetailsDocument": document,
+        }
+    ]
 
 
 def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,32 +110,43 @@ def _sample(text: str | None) -> dict[str, Any]:
 
 
 def _input(given: Mapping[str, Any]) -> dict[str, Any]:
-    return _filled({
-        "Description": given.get("description"),
-        "Limitations": given.get("limitations"),
-        "SampleInput": _sample(given.get("sample")),
-        "Parameters": [
-            _filled({
-                "Name": each.get("name"), "Description": each.get("description"),
-                "Constraints": each.get("constraints"), "Required": bool(each.get("required")),
-            })
-            for each in given.get("parameters") or []
-        ],
-    })
+    return _filled(
+        {
+            "Description": given.get("description"),
+            "Limitations": given.get("limitations"),
+            "SampleInput": _sample(given.get("sample")),
+            "Parameters": [
+                _filled(
+                    {
+                        "Name": each.get("name"),
+                        "Description": each.get("description"),
+                        "Constraints": each.get("constraints"),
+                        "Required": bool(each.get("required")),
+                    }
+                )
+                for each in given.get("parameters") or []
+            ],
+        }
+    )
 
 
 def _output(given: Mapping[str, Any]) -> dict[str, Any]:
-    return _filled({
-        "Description": given.get("description"),
-        "SampleOutput": _sample(given.get("sample")),
-        "Parameters": [
-            _filled({
-                "Name": each.get("name"), "Description": each.get("description"),
-                "AlwaysReturned": bool(each.get("always_returned")),
-            })
-            for each in given.get("parameters") or []
-        ],
-    })
+    return _filled(
+        {
+            "Description": given.get("description"),
+            "SampleOutput": _sample(given.get("sample")),
+            "Parameters": [
+                _filled(
+                    {
+                        "Name": each.get("name"),
+                        "Description": each.get("description"),
+                        "AlwaysReturned": bool(each.get("always_returned")),
+                    }
+                )
+                for each in given.get("parameters") or []
+            ],
+        }
+    )
 
 
 def _supported(spec: Mapping[str, Any], purpose: str) -> list[str]:
@@ -141,9 +157,9 @@ def _supported(spec: Mapping[str, Any], purpose: str) -> list[str]:
 def _recommended(spec: Mapping[str, Any]) -> dict[str, Any]:
     """What the seller recommends; where nothing is said, the first type that the version supports."""
     chosen = (spec.get("listing") or {}).get("recommended_instance_types") or {}
-    return _filled({
-        purpose: chosen.get(purpose) or next(iter(_supported(spec, purpose)), None) for purpose in _SUPPORTED
-    })
+    return _filled(
+        {purpose: chosen.get(purpose) or next(iter(_supported(spec, purpose)), None) for purpose in _SUPPORTED}
+    )
 
 
 def problems(change_set: ChangeSet, spec: Mapping[str, Any]) -> tuple[FieldProblem, ...]:
@@ -175,8 +191,11 @@ def faults(spec: VersionSpec, listing: ListingFields) -> tuple[FieldProblem, ...
     data = spec.as_json()
     kind = _OPTIONS[str(spec.kind)][2]
     change_set = build(
-        data, arn=f"arn:aws:sagemaker:us-east-1:000000000000:{kind}/not-registered-yet", version="0.0.0",
-        product_id=listing.product_id, access_role_arn=listing.team.access_role_arn,
+        data,
+        arn=f"arn:aws:sagemaker:us-east-1:000000000000:{kind}/not-registered-yet",
+        version="0.0.0",
+        product_id=listing.product_id,
+        access_role_arn=listing.team.access_role_arn,
     )
     return problems(change_set, data)
 
@@ -231,9 +250,7 @@ def _properties(fields: Mapping[str, Any], side: str) -> Iterable[FieldProblem]:
         fields, "Limitations", f"{spec_part}.limitations", 1_000, label=f"{part}.Limitations", required=False
     )
     sample = fields.get(f"Sample{side}") or {}
-    yield from _text(
-        sample, "RealtimeInferenceText", f"{spec_part}.sample", 10_000, label=f"{part}.Sample{side}"
-    )
+    yield from _text(sample, "RealtimeInferenceText", f"{spec_part}.sample", 10_000, label=f"{part}.Sample{side}")
     parameters = fields.get("Parameters") or []
     if len(parameters) > 35:
         yield _invalid(f"{part}.Parameters", f"{spec_part}.parameters", f"{len(parameters)} are given, the limit is 35")

@@ -81,5 +81,5 @@ def _table_errors(table: Any) -> list[str]:
             errors.append(f"“os”: {os_id!r} is not an ID as in /etc/os-release, such as debian.")
         texts = isinstance(versions, list) and all(isinstance(item, str) and item.strip() for item in versions)
         if not texts or not versions:
-            errors.append(f"“os”: {os_id} needs a list of versions as texts, or [\"*\"].")
+            errors.append(f'“os”: {os_id} needs a list of versions as texts, or ["*"].')
     return errors

@@ -27,7 +27,12 @@ class StepName(models.TextChoices):
 
 
 RUN_STEPS: tuple[StepName, ...] = (
-    StepName.FETCH, StepName.BUILD, StepName.INSPECT, StepName.SCAN, StepName.TEST, StepName.PUSH,
+    StepName.FETCH,
+    StepName.BUILD,
+    StepName.INSPECT,
+    StepName.SCAN,
+    StepName.TEST,
+    StepName.PUSH,
 )
 RELEASE_STEPS: tuple[StepName, ...] = (StepName.REGISTER, StepName.PUBLISH)
 
@@ -124,10 +129,18 @@ RELEASE_MOVES: Mapping[str, frozenset[str]] = {
     R.PUBLISHING: frozenset({R.PUBLISHED, R.REGISTERED}),
     R.PUBLISHED: frozenset({R.SUPERSEDED, R.WITHDRAWN}),
 }
-RELEASE_OPEN = frozenset({
-    R.DRAFT, R.IN_REVIEW, R.CHANGES_REQUESTED, R.APPROVED, R.REGISTERING,
-    R.REGISTRATION_FAILED, R.REGISTERED, R.PUBLISHING,
-})
+RELEASE_OPEN = frozenset(
+    {
+        R.DRAFT,
+        R.IN_REVIEW,
+        R.CHANGES_REQUESTED,
+        R.APPROVED,
+        R.REGISTERING,
+        R.REGISTRATION_FAILED,
+        R.REGISTERED,
+        R.PUBLISHING,
+    }
+)
 
 RELEASE_DONE = frozenset({R.PUBLISHED, R.SUPERSEDED})
 

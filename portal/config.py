@@ -123,7 +123,10 @@ class SlipwaySettings(BaseSettings):
 
 def refuse_unknown() -> None:
     """Raises ConfigError for a SLIPWAY_* variable that no setting reads."""
-    known = {PREFIX + name.upper() for name in SlipwaySettings.model_fields} - {"SLIPWAY_DATABASE_URL", "SLIPWAY_REDIS_URL"}
+    known = {PREFIX + name.upper() for name in SlipwaySettings.model_fields} - {
+        "SLIPWAY_DATABASE_URL",
+        "SLIPWAY_REDIS_URL",
+    }
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)

@@ -109,11 +109,25 @@ def start_standin(registry: Registry, folder: Path, *extra: str) -> tuple[subpro
     password.write_text(registry.password)
     server = subprocess.Popen(
         [
-            sys.executable, "-m", "workers.aws.standin", "--port", "0", "--registry", f"http://{registry.host}",
-            "--registry-username", registry.username, "--registry-password-file", str(password),
-            "--seconds", str(SECONDS), *extra,
+            sys.executable,
+            "-m",
+            "workers.aws.standin",
+            "--port",
+            "0",
+            "--registry",
+            f"http://{registry.host}",
+            "--registry-username",
+            registry.username,
+            "--registry-password-file",
+            str(password),
+            "--seconds",
+            str(SECONDS),
+            *extra,
         ],
-        stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent, start_new_session=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+        start_new_session=True,
     )
     assert server.stdout is not None
     line = server.stdout.readline()
@@ -153,15 +167,19 @@ class Aws:
         config = json.dumps({"architecture": "amd64", "os": "linux", "unique": repository}).encode()
         layer = repository.encode()
         document = {
-            "schemaVersion": 2, "mediaType": media_type,
+            "schemaVersion": 2,
+            "mediaType": media_type,
             "config": self._blob(repository, config, "application/vnd.docker.container.image.v1+json"),
             "layers": [self._blob(repository, layer, "application/vnd.docker.image.rootfs.diff.tar.gzip")],
         }
         body = json.dumps(document).encode()
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
         answer = requests.put(
-            f"http://{self.registry.host}/v2/{repository}/manifests/{digest}", data=body, auth=self.registry.auth,
-            headers={"Content-Type": media_type}, timeout=10,
+            f"http://{self.registry.host}/v2/{repository}/manifests/{digest}",
+            data=body,
+            auth=self.registry.auth,
+            headers={"Content-Type": media_type},
+            timeout=10,
         )
         assert answer.status_code == 201, answer.text
         return digest
@@ -187,8 +205,11 @@ class Aws:
         repository = f"acme/trees-{uuid.uuid4().hex[:8]}"
         uri = f"{self.team.aws_account_id}.dkr.ecr.{REGION}.amazonaws.com/{repository}"
         return {
-            "repository_uri": uri, "digest": self.put_image(repository, media_type), "tag": "1.0.0-abc",
-            "media_type": media_type, "image_uri": f"{uri}:1.0.0-abc",
+            "repository_uri": uri,
+            "digest": self.put_image(repository, media_type),
+            "tag": "1.0.0-abc",
+            "media_type": media_type,
+            "image_uri": f"{uri}:1.0.0-abc",
             "artifact_uri": self.put_object("model.tar.gz", b"model"),
             "validation": {
                 "training": {"train": self.put_object("train.csv", b"1,2\n")},
@@ -199,13 +220,14 @@ class Aws:
 
 @pytest.fixture
 def aws(standin: Standin, registry: Registry, settings: Any) -> Aws:
-    settings.SLIPWAY = settings.SLIPWAY.model_copy(
-        update={"aws_endpoint_url": standin.url, "aws_poll_seconds": 0.1}
-    )
+    settings.SLIPWAY = settings.SLIPWAY.model_copy(update={"aws_endpoint_url": standin.url, "aws_poll_seconds": 0.1})
     account = standin.account
     team = SimpleNamespace(
-        aws_account_id=account, aws_region=REGION, aws_role_arn=f"arn:aws:iam::{account}:role/slipway",
-        aws_external_id=uuid.uuid4(), s3_bucket=f"bucket-{account}",
+        aws_account_id=account,
+        aws_region=REGION,
+        aws_role_arn=f"arn:aws:iam::{account}:role/slipway",
+        aws_external_id=uuid.uuid4(),
+        s3_bucket=f"bucket-{account}",
         validation_role_arn=f"arn:aws:iam::{account}:role/validation",
         access_role_arn=f"arn:aws:iam::{account}:role/access",
     )

@@ -72,9 +72,7 @@ def listing(seller: Any, team: Team) -> Listing:
 @pytest.fixture
 def upload(seller: Any, team: Team) -> Upload:
     content = b"a build context"
-    return versions.store_upload(
-        seller, team, UploadPurpose.SOURCE, "context.tar.gz", BytesIO(content), len(content)
-    )
+    return versions.store_upload(seller, team, UploadPurpose.SOURCE, "context.tar.gz", BytesIO(content), len(content))
 
 
 @pytest.fixture

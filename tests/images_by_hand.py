@@ -75,15 +75,27 @@ class HandMade:
         blobs = [gzip.compress(layer, 1, mtime=0) for layer in self.layers]
         history = [{"created_by": "/bin/sh -c #(nop)  ENV A=b", "empty_layer": True}]
         history += [{"created_by": line} for line in self.created_by or ["COPY made by hand"] * len(blobs)]
-        config = json.dumps({
-            "architecture": self.architecture, "os": "linux", "config": self.config, "history": history,
-            "rootfs": {"type": "layers", "diff_ids": self.diff_ids or [digest_of(layer) for layer in self.layers]},
-        }).encode()
+        config = json.dumps(
+            {
+                "architecture": self.architecture,
+                "os": "linux",
+                "config": self.config,
+                "history": history,
+                "rootfs": {"type": "layers", "diff_ids": self.diff_ids or [digest_of(layer) for layer in self.layers]},
+            }
+        ).encode()
         for blob in blobs:
             client.put_blob(repository, blob)
-        body = json.dumps({
-            "schemaVersion": 2, "mediaType": self.media_type,
-            "config": {"mediaType": DOCKER_CONFIG, "digest": client.put_blob(repository, config), "size": len(config)},
-            "layers": [{"mediaType": DOCKER_LAYER, "digest": digest_of(blob), "size": len(blob)} for blob in blobs],
-        }).encode()
+        body = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": self.media_type,
+                "config": {
+                    "mediaType": DOCKER_CONFIG,
+                    "digest": client.put_blob(repository, config),
+                    "size": len(config),
+                },
+                "layers": [{"mediaType": DOCKER_LAYER, "digest": digest_of(blob), "size": len(blob)} for blob in blobs],
+            }
+        ).encode()
         return client.put_manifest(repository, tag, Manifest(body, self.media_type))

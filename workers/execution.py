@@ -101,9 +101,7 @@ def _workdir() -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _execute(
-    attempt: Attempt, log: AttemptLog, stop: Stop, workdir: Path
-) -> tuple[StepReport, AttemptState | None]:
+def _execute(attempt: Attempt, log: AttemptLog, stop: Stop, workdir: Path) -> tuple[StepReport, AttemptState | None]:
     """The step's report, and the end that overrides it (timed out, cancelled)."""
     try:
         context = _context(attempt, log, stop, workdir)
@@ -155,9 +153,7 @@ def _facts(attempt: Attempt) -> dict[str, dict[str, Any]]:
     return facts | {row.step.name: row.facts for row in done.order_by("number")}
 
 
-def _end(
-    claim: leases.Claim, report: StepReport, target: AttemptState | None, log: AttemptLog
-) -> AttemptState:
+def _end(claim: leases.Claim, report: StepReport, target: AttemptState | None, log: AttemptLog) -> AttemptState:
     if not connection.in_atomic_block:
         # Idle since the step began: a database that restarted meanwhile must not cost an hour's work.
         connection.close()

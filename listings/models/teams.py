@@ -43,10 +43,17 @@ class Team(Row):
 
     @property
     def aws_connected(self) -> bool:
-        return all((
-            self.aws_account_id, self.aws_region, self.aws_role_arn, self.s3_bucket,
-            self.ecr_prefix, self.validation_role_arn, self.access_role_arn,
-        ))
+        return all(
+            (
+                self.aws_account_id,
+                self.aws_region,
+                self.aws_role_arn,
+                self.s3_bucket,
+                self.ecr_prefix,
+                self.validation_role_arn,
+                self.access_role_arn,
+            )
+        )
 
 
 class Membership(Row):

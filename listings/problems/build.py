@@ -12,9 +12,7 @@ def _seller(code: str, title: str, cause: str, remedy: str, source: str = _REFER
     return Problem(code, Owner.SELLER, title, cause, remedy, NextAction.FIX_AND_REBUILD, source)
 
 
-def _platform(
-    code: str, title: str, cause: str, remedy: str, action: NextAction = NextAction.CALL_OPERATOR
-) -> Problem:
+def _platform(code: str, title: str, cause: str, remedy: str, action: NextAction = NextAction.CALL_OPERATOR) -> Problem:
     return Problem(code, Owner.PLATFORM, title, cause, remedy, action, _CLASSIC)
 
 

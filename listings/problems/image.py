@@ -20,7 +20,8 @@ def _platform(code: str, title: str, cause: str, remedy: str, *, source: str = "
 
 _CHECKS = (
     _seller(
-        "IMAGE-ARCH", "The image is not for linux/amd64",
+        "IMAGE-ARCH",
+        "The image is not for linux/amd64",
         "The image is for {os}/{architecture}. AWS validates every algorithm and model package on x86-64 machines, "
         "where "
         "its programs end with “exec format error”.",
@@ -31,7 +32,8 @@ _CHECKS = (
         holds="The image is for linux/amd64.",
     ),
     _platform(
-        "IMAGE-MEDIA-TYPE", "The manifest is not a single Docker v2 schema 2 manifest",
+        "IMAGE-MEDIA-TYPE",
+        "The manifest is not a single Docker v2 schema 2 manifest",
         "The image's manifest is of type {media_type}. SageMaker refuses every other type than "
         "application/vnd.docker.distribution.manifest.v2+json.",
         "The build step has to push Docker's own format, without attestations. Try the step again; if it fails the "
@@ -41,14 +43,17 @@ _CHECKS = (
         holds="The manifest is a Docker v2 schema 2 manifest for one platform.",
     ),
     _seller(
-        "IMAGE-ENTRYPOINT", "The ENTRYPOINT cannot be started",
+        "IMAGE-ENTRYPOINT",
+        "The ENTRYPOINT cannot be started",
         "ENTRYPOINT begins with “{program}”, which the image does not hold as an executable file.",
         "Correct the path in ENTRYPOINT, copy the program into the image, and give it the executable bit: "
         "RUN chmod +x {program}",
-        source=_DOCKERFILE, holds="The program that ENTRYPOINT names is there and executable.",
+        source=_DOCKERFILE,
+        holds="The program that ENTRYPOINT names is there and executable.",
     ),
     _seller(
-        "IMAGE-TRAIN", "The image does not answer “train”",
+        "IMAGE-TRAIN",
+        "The image does not answer “train”",
         "SageMaker starts a training container with the one argument “train”. The image has no ENTRYPOINT that "
         "takes it, "
         "and no executable file called train on its PATH ({search}).",
@@ -56,56 +61,69 @@ _CHECKS = (
         "ENTRYPOINT "
         "that understands the argument: COPY train /usr/local/bin/train and then "
         "RUN chmod +x /usr/local/bin/train",
-        source=_TRAINING, holds="“train” starts a program of the image.",
+        source=_TRAINING,
+        holds="“train” starts a program of the image.",
     ),
     _seller(
-        "IMAGE-SERVE", "The image does not answer “serve”",
+        "IMAGE-SERVE",
+        "The image does not answer “serve”",
         "SageMaker starts an inference container with the one argument “serve”. The image has no ENTRYPOINT that "
         "takes it, "
         "and no executable file called serve on its PATH ({search}).",
         "Copy the server's start program to /usr/local/bin/serve and give it the executable bit, or set an exec-form "
         "ENTRYPOINT that understands the argument: COPY serve /usr/local/bin/serve and then "
         "RUN chmod +x /usr/local/bin/serve",
-        source=_INFERENCE, holds="“serve” starts a program of the image.",
+        source=_INFERENCE,
+        holds="“serve” starts a program of the image.",
     ),
     _seller(
-        "IMAGE-INTERPRETER", "A start program cannot be executed as it is",
+        "IMAGE-INTERPRETER",
+        "A start program cannot be executed as it is",
         "{path} cannot be started: {reason}.",
         "Save the script with Unix line ends and without a byte order mark, and name an interpreter that the image "
         "holds in "
         "its first line. In Git: add “* text=auto eol=lf” to .gitattributes. Binaries must be built for x86-64.",
-        source="execve(2)", holds="The start programs are x86-64 binaries, or scripts whose interpreter is in the "
-        "image.",
+        source="execve(2)",
+        holds="The start programs are x86-64 binaries, or scripts whose interpreter is in the image.",
     ),
     _seller(
-        "IMAGE-ENTRYPOINT-SHELL", "ENTRYPOINT is in shell form",
+        "IMAGE-ENTRYPOINT-SHELL",
+        "ENTRYPOINT is in shell form",
         "ENTRYPOINT runs through “{shell} -c”: the shell is process 1, the argument train or serve does not reach the "
         "program, and neither does SIGTERM.",
         'Write it as a list: ENTRYPOINT ["python", "/opt/program/main.py"]',
-        source=_DOCKERFILE, holds="ENTRYPOINT is in exec form, or not set.",
+        source=_DOCKERFILE,
+        holds="ENTRYPOINT is in exec form, or not set.",
     ),
     _seller(
-        "IMAGE-ENTRYPOINT-INIT", "ENTRYPOINT is an init program",
+        "IMAGE-ENTRYPOINT-INIT",
+        "ENTRYPOINT is an init program",
         "ENTRYPOINT begins with {program}, which takes train or serve as the name of a program to start. AWS advises "
         "against it.",
         "Leave the init program out and handle SIGTERM in the program itself, or name the program after it: "
         'ENTRYPOINT ["{program}", "--", "/usr/local/bin/start"]',
-        source=_DOCKERFILE, holds="ENTRYPOINT is no init program.",
+        source=_DOCKERFILE,
+        holds="ENTRYPOINT is no init program.",
     ),
     _seller(
-        "IMAGE-USER", "The image does not run as root",
+        "IMAGE-USER",
+        "The image does not run as root",
         "USER is “{user}”. SageMaker expects containers to run as root; another user often cannot write below /opt/ml.",
         "Remove the USER instruction, or end the Dockerfile with USER root.",
-        source=_INFERENCE, holds="The image runs as root, as SageMaker expects.",
+        source=_INFERENCE,
+        holds="The image runs as root, as SageMaker expects.",
     ),
     _seller(
-        "IMAGE-OPT-ML", "The image holds files below /opt/ml",
+        "IMAGE-OPT-ML",
+        "The image holds files below /opt/ml",
         "{count} files lie below /opt/ml, which SageMaker mounts over: they may be gone when the container runs.",
         "Put code elsewhere, such as /opt/program, and let SageMaker bring the model to /opt/ml/model.",
-        source=_TRAINING, holds="Nothing of the image lies below /opt/ml, which SageMaker mounts over.",
+        source=_TRAINING,
+        holds="Nothing of the image lies below /opt/ml, which SageMaker mounts over.",
     ),
     _seller(
-        "IMAGE-SIZE", "The image is large",
+        "IMAGE-SIZE",
+        "The image is large",
         "Unpacked, the image has {size}. Pulling and starting it has to fit into SageMaker's start-up limit, and "
         "image, "
         "archive and unpacked model into the 30 GB volume of a batch transform job.",
@@ -118,42 +136,56 @@ _CHECKS = (
 
 _READING = (
     _seller(
-        "IMAGE-LAYER-LIMIT", "The image is more than Slipway reads",
+        "IMAGE-LAYER-LIMIT",
+        "The image is more than Slipway reads",
         "Layer {layer}: {detail}.",
         "Make the image smaller, or put fewer files into it: data belongs into training channels or the model "
         "artifact.",
     ),
     _seller(
-        "IMAGE-LAYER-PATH", "A layer reaches outside the image",
+        "IMAGE-LAYER-PATH",
+        "A layer reaches outside the image",
         "Layer {layer} has an entry “{path}”, which leads out of the image's root.",
-        "Build the image with a current builder; no builder writes such an entry by itself.", source=_OCI,
+        "Build the image with a current builder; no builder writes such an entry by itself.",
+        source=_OCI,
     ),
     _seller(
-        "IMAGE-LAYER-UNREADABLE", "A layer cannot be read",
+        "IMAGE-LAYER-UNREADABLE",
+        "A layer cannot be read",
         "Layer {layer} is no gzip-compressed tar archive: {detail}.",
-        "Build the image anew; layers compressed with zstd have to be pushed with gzip.", source=_OCI,
+        "Build the image anew; layers compressed with zstd have to be pushed with gzip.",
+        source=_OCI,
     ),
     _seller(
-        "IMAGE-CONFIG", "The image's configuration cannot be read",
+        "IMAGE-CONFIG",
+        "The image's configuration cannot be read",
         "The manifest or the configuration that it names is not what the Docker image specification describes.",
-        "Build the image anew with Docker or BuildKit.", source="Docker image specification 1.2",
+        "Build the image anew with Docker or BuildKit.",
+        source="Docker image specification 1.2",
     ),
     _seller(
-        "IMAGE-LAYER-DIFF", "A layer is not the one that the configuration names",
+        "IMAGE-LAYER-DIFF",
+        "A layer is not the one that the configuration names",
         "Layer {layer} unpacks to {found}; the image's configuration says {expected}.",
-        "Build the image anew; engines refuse to start it as it is.", source="Docker image specification 1.2, rootfs",
+        "Build the image anew; engines refuse to start it as it is.",
+        source="Docker image specification 1.2, rootfs",
     ),
     _platform(
-        "IMAGE-LAYER-DIGEST", "The staging registry answered with other bytes",
+        "IMAGE-LAYER-DIGEST",
+        "The staging registry answered with other bytes",
         "Asked for {layer}, the registry sent bytes with the digest {found}.",
         "Try the step again. If it happens twice the registry's storage is damaged.",
     ),
     _platform(
-        "IMAGE-REGISTRY", "The staging registry did not answer as it should", "{detail}",
+        "IMAGE-REGISTRY",
+        "The staging registry did not answer as it should",
+        "{detail}",
         "Try the step again; if it persists, the operator should look at the staging registry.",
     ),
     _platform(
-        "IMAGE-GONE", "The built image is no longer in the staging registry", "{detail}",
+        "IMAGE-GONE",
+        "The built image is no longer in the staging registry",
+        "{detail}",
         "Run the version again, from the build step on: staged images are cleaned up after a while.",
     ),
 )

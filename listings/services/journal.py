@@ -29,9 +29,11 @@ def _tell_failure(run: Run) -> None:
     if failed is not None:
         problem = problems.get(failed.problem_code)
         title = f"{run.version}: {problem.title}"
-        body = "\n".join((
-            problems.fill(problem.cause, failed.problem_params),
-            problems.fill(problem.remedy, failed.problem_params),
-        ))
+        body = "\n".join(
+            (
+                problems.fill(problem.cause, failed.problem_params),
+                problems.fill(problem.remedy, failed.problem_params),
+            )
+        )
     people = notices.still_there(run.version.listing.team, [run.started_by, run.version.author])
     notices.notify(people, "run.failed", title, url=links.run(run), body=body)

@@ -63,9 +63,7 @@ def claim(attempt_id: UUID, worker: str) -> Claim | None:
             return None
         planning.set_step(attempt.step, AttemptState.RUNNING)
     else:
-        parked = Attempt.objects.filter(
-            pk=attempt.pk, state=AttemptState.RUNNING, lease__isnull=True, poll_at__lte=now
-        )
+        parked = Attempt.objects.filter(pk=attempt.pk, state=AttemptState.RUNNING, lease__isnull=True, poll_at__lte=now)
         if not parked.update(lease=lease, polls=F("polls") + 1, **held):
             return None
     attempt.refresh_from_db()
@@ -180,9 +178,7 @@ def _after(attempt: Attempt) -> None:
 
 
 @transaction.atomic
-def park(
-    attempt_id: UUID, lease: UUID, report: StepReport, *, log: Blob | None = None, log_lines: int = 0
-) -> None:
+def park(attempt_id: UUID, lease: UUID, report: StepReport, *, log: Blob | None = None, log_lines: int = 0) -> None:
     """Let go of an attempt that waits for somebody else (AWS): it stays running, held by no worker.
 
     Raises LeaseLost. An attempt that is being cancelled ends here.
@@ -254,4 +250,3 @@ def _time_out(attempt: Attempt) -> bool:
     report = StepReport(facts=attempt.facts, problem=problem)
     finish(attempt.pk, lease, report, log=attempt.log, log_lines=attempt.log_lines, target=AttemptState.TIMED_OUT)
     return True
-

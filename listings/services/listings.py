@@ -17,9 +17,7 @@ from listings.services.teams import unique_slug
 
 
 @transaction.atomic
-def create_listing(
-    user: Any, team: Team, *, kind: Kind, name: str, summary: str = "", product_id: str = ""
-) -> Listing:
+def create_listing(user: Any, team: Team, *, kind: Kind, name: str, summary: str = "", product_id: str = "") -> Listing:
     """Make a listing. Raises ProblemError LISTING-PRODUCT-ID for an id that is not a Catalog entity's."""
     require(user, Permission.DEVELOP, team)
     _check_product_id(product_id)

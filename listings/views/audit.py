@@ -31,9 +31,7 @@ def audit(request: HttpRequest) -> HttpResponse:
     if slug:
         events = events.filter(team_id__in=[team.pk for team in teams if team.slug == slug])
     if text:
-        events = events.filter(
-            Q(subject__icontains=text) | Q(actor_label__icontains=text) | Q(action__icontains=text)
-        )
+        events = events.filter(Q(subject__icontains=text) | Q(actor_label__icontains=text) | Q(action__icontains=text))
     page = Paginator(events, PAGE).get_page(request.GET.get("page"))
     context = {
         "page": page, "kind": kind, "q": text, "slug": slug, "kinds": KINDS, "teams": teams,

@@ -63,10 +63,14 @@ def lines(request: HttpRequest, attempt: Attempt) -> JsonResponse:
     later = (record for record in _records(attempt) if record.number + max(record.missing, 1) > first)
     page = list(islice(later, count))
     more = next(later, None)
-    return _json({
-        "state": "stored", "total": attempt.log_lines, "lines": [_fields(record) for record in page],
-        "next": more.number if more else None,
-    })
+    return _json(
+        {
+            "state": "stored",
+            "total": attempt.log_lines,
+            "lines": [_fields(record) for record in page],
+            "next": more.number if more else None,
+        }
+    )
 
 
 def search(request: HttpRequest, attempt: Attempt) -> JsonResponse:

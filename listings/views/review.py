@@ -89,9 +89,7 @@ def grant_waiver(request: HttpRequest, waiver: Any) -> HttpResponse:
         data = form.cleaned_data
         expires = timezone.now() + timedelta(days=data["days"])
         try:
-            waivers.grant(
-                request.user, found, reason=data["reason"], expires_at=expires, whole_team=data["whole_team"]
-            )
+            waivers.grant(request.user, found, reason=data["reason"], expires_at=expires, whole_team=data["whole_team"])
         except ProblemError as error:
             form.add_error(None, sentences(error))
         else:

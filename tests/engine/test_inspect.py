@@ -21,8 +21,14 @@ from workers.registries.client import DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFE
 from workers.steps import inspect, scan
 from workers.steps.contract import StepStopped, Stop, StopReason
 
-BASE = tar([file("usr/lib/os-release", b'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12"\n'),
-            symlink("etc/os-release", "../usr/lib/os-release"), program("bin/sh"), file("opt/old", b"x" * 500)])
+BASE = tar(
+    [
+        file("usr/lib/os-release", b'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12"\n'),
+        symlink("etc/os-release", "../usr/lib/os-release"),
+        program("bin/sh"),
+        file("opt/old", b"x" * 500),
+    ]
+)
 CODE = tar([program("usr/local/bin/train", b"#!/bin/sh\n"), program("usr/local/bin/serve"), file("opt/.wh.old")])
 GOOD = HandMade(
     [BASE, CODE], {"Env": ["PATH=/usr/local/bin:/bin", "MODE=a=b"], "User": "root", "WorkingDir": "/opt",

@@ -218,16 +218,25 @@ def uploads(pusher: Pusher) -> int:
     return sum(row["count"] for row in rows if row["operation"] in ("PutObject", "CreateMultipartUpload"))
 
 
-@pytest.mark.parametrize(("version", "tag"), [
-    ("1.2.3", "1.2.3-abcdefabcdef"), ("1.2.3+build.7", "1.2.3_build.7-abcdefabcdef"),
-    ("1.0.0-main.4", "1.0.0-main.4-abcdefabcdef"),
-])
+@pytest.mark.parametrize(
+    ("version", "tag"),
+    [
+        ("1.2.3", "1.2.3-abcdefabcdef"),
+        ("1.2.3+build.7", "1.2.3_build.7-abcdefabcdef"),
+        ("1.0.0-main.4", "1.0.0-main.4-abcdefabcdef"),
+    ],
+)
 def test_tag_is_version_and_digest(version: str, tag: str) -> None:
     assert push.tag_name(version, "sha256:" + "abcdef" * 10 + "abcd") == tag
 
 
-@pytest.mark.parametrize(("prefix", "slug", "name"), [
-    ("acme", "trees", "acme/trees"), ("/acme/ml/", "trees", "acme/ml/trees"), ("Acme", "trees", "acme/trees"),
-])
+@pytest.mark.parametrize(
+    ("prefix", "slug", "name"),
+    [
+        ("acme", "trees", "acme/trees"),
+        ("/acme/ml/", "trees", "acme/ml/trees"),
+        ("Acme", "trees", "acme/trees"),
+    ],
+)
 def test_repository_is_the_listings_below_the_teams_prefix(prefix: str, slug: str, name: str) -> None:
     assert push.repository_name(prefix, slug) == name

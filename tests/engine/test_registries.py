@@ -78,12 +78,26 @@ def repository() -> str:
 
 
 def copy(
-    server: RegistryServer, repository: str, digest: str, target: str, tag: str, tmp_path: Path, *,
-    stop: Stop | None = None, timeout: float = 60, source: Registry | None = None,
+    server: RegistryServer,
+    repository: str,
+    digest: str,
+    target: str,
+    tag: str,
+    tmp_path: Path,
+    *,
+    stop: Stop | None = None,
+    timeout: float = 60,
+    source: Registry | None = None,
 ) -> bool:
     return copy_image(
-        (source or named(server), repository), digest, (named(server), target), tag, workdir=tmp_path,
-        stop=stop or Stop(), say=lambda _: None, timeout=timeout,
+        (source or named(server), repository),
+        digest,
+        (named(server), target),
+        tag,
+        workdir=tmp_path,
+        stop=stop or Stop(),
+        say=lambda _: None,
+        timeout=timeout,
     )
 
 
@@ -101,11 +115,16 @@ class TestNames:
         found, _ = ecr(f"{host}/x", f"https://{host}", Credentials("AWS", "secret"))
         assert (found.worker_host, found.public_host, found.plain_http) == (host, host, False)
 
-    @pytest.mark.parametrize(("address", "url"), [
-        ("127.0.0.1:5000", "http://127.0.0.1:5000"), ("localhost:5000", "http://localhost:5000"),
-        ("[::1]:5000", "http://[::1]:5000"), ("registry:5000", "https://registry:5000"),
-        ("http://registry:5000/", "http://registry:5000"),
-    ])
+    @pytest.mark.parametrize(
+        ("address", "url"),
+        [
+            ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+            ("localhost:5000", "http://localhost:5000"),
+            ("[::1]:5000", "http://[::1]:5000"),
+            ("registry:5000", "https://registry:5000"),
+            ("http://registry:5000/", "http://registry:5000"),
+        ],
+    )
     def test_only_loopback_is_plain_by_itself(self, address: str, url: str) -> None:
         assert with_scheme(address) == url
 

@@ -57,8 +57,14 @@ class Signer:
         name, _, actions = rest.rpartition(":")
         now = int(time.time())
         claims = {
-            "iss": ISSUER, "sub": "me", "aud": SERVICE, "iat": now, "nbf": now - 10, "exp": now + 60,
-            "jti": uuid.uuid4().hex, "access": [{"type": kind, "name": name, "actions": actions.split(",")}],
+            "iss": ISSUER,
+            "sub": "me",
+            "aud": SERVICE,
+            "iat": now,
+            "nbf": now - 10,
+            "exp": now + 60,
+            "jti": uuid.uuid4().hex,
+            "access": [{"type": kind, "name": name, "actions": actions.split(",")}],
         }
         signed = f"{b64(json.dumps(header).encode())}.{b64(json.dumps(claims).encode())}"
         signature = self.key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
@@ -178,7 +184,5 @@ def test_copy_signs_in_by_token(guarded: Guarded, tmp_path: Path) -> None:
     with RegistryClient(registry) as client:
         digest = HandMade([tar([file("b")])]).push(client, "team/from")
         source, target = (registry, "team/from"), (registry, "team/to")
-        assert copy_image(
-            source, digest, target, "1", workdir=tmp_path, stop=Stop(), say=lambda _: None, timeout=60
-        )
+        assert copy_image(source, digest, target, "1", workdir=tmp_path, stop=Stop(), say=lambda _: None, timeout=60)
         assert client.find("team/to", "1") == digest

@@ -193,8 +193,6 @@ def _all_converters(name: str) -> list[str]:
     return list(params)
 
 
-
-
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_a_route_lets_in_whom_it_should(name: str, world: World, monkeypatch: Any) -> None:

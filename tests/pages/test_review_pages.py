@@ -157,9 +157,7 @@ def test_a_waiver_in_force_is_revoked_with_a_reason(reviewer: Client, admin: Any
     assert "Revoked" in look(reviewer, reverse("waivers", args=[asked.team.slug])).text
 
 
-def test_an_expired_waiver_leaves_the_queue_and_stays_in_the_list(
-    reviewer: Client, admin: Any, asked: Waiver
-) -> None:
+def test_an_expired_waiver_leaves_the_queue_and_stays_in_the_list(reviewer: Client, admin: Any, asked: Waiver) -> None:
     waivers.grant(admin, asked, reason="ok", expires_at=timezone.now() + timedelta(days=5))
     Waiver.objects.filter(pk=asked.pk).update(expires_at=timezone.now() - timedelta(minutes=1))
     assert reverse("waiver_revoke", args=[asked.pk]) not in look(reviewer, reverse("review")).actions

@@ -52,8 +52,14 @@ class Case:
     def once(self, step: ModuleType, attempt: Attempt) -> StepReport:
         facts = {"fetch": {"spec": self.spec.as_json()}, "push": self.push}
         context = StepContext(
-            attempt=attempt, version=self.release.version, run=None, release=self.release, facts=facts,
-            log=self.log, stop=Stop(), workdir=Path(),
+            attempt=attempt,
+            version=self.release.version,
+            run=None,
+            release=self.release,
+            facts=facts,
+            log=self.log,
+            stop=Stop(),
+            workdir=Path(),
         )
         report: StepReport = step.execute(context)
         return report

@@ -61,7 +61,9 @@ def test_a_role_of_another_account_is_noticed(aws: Aws) -> None:
 
 
 def test_nobody_answering_is_awss_side_and_can_be_retried() -> None:
-    clients = Clients(Connection("111122223333", REGION, "arn:aws:iam::111122223333:role/x", "external", "http://127.0.0.1:9"))
+    clients = Clients(
+        Connection("111122223333", REGION, "arn:aws:iam::111122223333:role/x", "external", "http://127.0.0.1:9")
+    )
     error = raised(clients.verify_account)
     assert error.code == "AWS-UNREACHABLE"
     assert problems.get(error.code).owner is Owner.AWS

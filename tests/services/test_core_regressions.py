@@ -260,7 +260,11 @@ def test_a_waiver_for_an_endless_subject_is_refused(seller: Any, draft: Version)
 
 
 def test_who_left_the_team_hears_no_more_of_it(
-    seller: Any, admin: Any, make_user: Any, team: Any, in_review: Release  # noqa: F811
+    seller: Any,
+    admin: Any,
+    make_user: Any,
+    team: Any,
+    in_review: Release,  # noqa: F811
 ) -> None:
     member = make_user("rita")
     membership = teams.add_member(seller, team, member.email, Role.VIEWER)

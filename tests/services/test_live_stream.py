@@ -109,8 +109,11 @@ def test_a_ticket_that_is_not_for_this_page_now_opens_nothing(
 
 def test_other_methods_and_addresses_are_refused_as_json(stream_server: LiveServer) -> None:
     for method, path, status in [
-        ("POST", f"/live/{uuid4()}?ticket=x", 405), ("HEAD", f"/live/{uuid4()}", 405),
-        ("GET", "/live/", 404), ("GET", "/live/not-a-uuid", 404), ("GET", f"/live/{uuid4()}/more", 404),
+        ("POST", f"/live/{uuid4()}?ticket=x", 405),
+        ("HEAD", f"/live/{uuid4()}", 405),
+        ("GET", "/live/", 404),
+        ("GET", "/live/not-a-uuid", 404),
+        ("GET", f"/live/{uuid4()}/more", 404),
     ]:
         connection = http.client.HTTPConnection("127.0.0.1", stream_server.port, timeout=5)
         connection.request(method, path)
@@ -169,7 +172,9 @@ def test_a_place_that_was_trimmed_away_is_told_to_resync(stream_server: LiveServ
     real_redis.client().xtrim(livelog.stream_key(owner_id), maxlen=5, approximate=False)
     lost = Stream(stream_server, owner_id, after=old)
     assert [lost.event() for _ in range(3)] == [
-        ("status", {"live": True}), ("resync", {"reason": "trimmed"}), ("state", {"n": 15})
+        ("status", {"live": True}),
+        ("resync", {"reason": "trimmed"}),
+        ("state", {"n": 15}),
     ]
     known.close()
     lost.close()
@@ -249,8 +254,12 @@ def test_the_portal_stops_at_once_while_pages_follow(real_redis: RealRedis, tmp_
     root = Path(__file__).resolve().parents[2]
     secret = "a secret for this test that is long enough to sign with 0123456789"
     environment = {
-        **os.environ, "DJANGO_SETTINGS_MODULE": "portal.settings", "SLIPWAY_ENV": "test", "SLIPWAY_SECRET_KEY": secret,
-        "REDIS_URL": real_redis.url, "DATABASE_URL": f"sqlite:///{tmp_path}/empty.sqlite3",
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "portal.settings",
+        "SLIPWAY_ENV": "test",
+        "SLIPWAY_SECRET_KEY": secret,
+        "REDIS_URL": real_redis.url,
+        "DATABASE_URL": f"sqlite:///{tmp_path}/empty.sqlite3",
     }
     command = [sys.executable, "-m", "uvicorn", "portal.asgi:application", "--port", str(port)]
     process = subprocess.Popen(command, cwd=root, env=environment)

@@ -88,8 +88,10 @@ def test_a_lost_answer_creates_nothing_twice(each: Case) -> None:
     assert report.problem is None, each.log.lines
     assert each.aws.standin.calls(CREATE[each.spec.kind]) == 2
     client = each.aws.clients.client("sagemaker")
-    listed = client.list_algorithms()["AlgorithmSummaryList"] if each.spec.kind == "Algorithm" else (
-        client.list_model_packages()["ModelPackageSummaryList"]
+    listed = (
+        client.list_algorithms()["AlgorithmSummaryList"]
+        if each.spec.kind == "Algorithm"
+        else (client.list_model_packages()["ModelPackageSummaryList"])
     )
     assert len(listed) == 1
 

@@ -202,8 +202,11 @@ def change_set(aws: Aws, sagemaker: Any) -> changesets.ChangeSet:
     arn = sagemaker.create_algorithm(**request)["AlgorithmArn"]
     settle(lambda: sagemaker.describe_algorithm(AlgorithmName="trees"))
     return changesets.build(
-        spec_of().as_json(), arn=arn, product_id=f"prod-{uuid.uuid4().hex[:13]}",
-        access_role_arn=aws.team.access_role_arn, version="1.0.0",
+        spec_of().as_json(),
+        arn=arn,
+        product_id=f"prod-{uuid.uuid4().hex[:13]}",
+        access_role_arn=aws.team.access_role_arn,
+        version="1.0.0",
     )
 
 
@@ -245,8 +248,11 @@ def test_a_complete_change_set_succeeds_and_a_second_version_of_it_is_a_duplicat
         ("AccessRoleArn", "arn:aws:iam::111122223333:role/a/path", "INVALID_ACCESS_ROLE"),
         ("SageMakerAlgorithmArn", "arn:aws:sagemaker:us-east-1:111122223333:algorithm/none", "ASSET_NOT_FOUND"),
         ("SageMakerAlgorithmArn", "not-an-arn", "INVALID_ASSET_ARN"),
-        ("RecommendedInstanceTypes", {"Training": "ml.m5.large", "BatchTransform": "ml.m5.large",
-                                      "RealtimeInference": "ml.p3.2xlarge"}, "INVALID_RECOMMENDED_INSTANCE_TYPE"),
+        (
+            "RecommendedInstanceTypes",
+            {"Training": "ml.m5.large", "BatchTransform": "ml.m5.large", "RealtimeInference": "ml.p3.2xlarge"},
+            "INVALID_RECOMMENDED_INSTANCE_TYPE",
+        ),
     ],
 )
 def test_each_fault_is_named_by_its_code(
@@ -270,9 +276,7 @@ def test_a_resource_that_failed_validation_cannot_be_listed(
     assert error_codes(run_change_set(catalog, change_set)) == ["ASSET_VALIDATION_EXCEPTION"]
 
 
-def test_a_product_is_locked_while_a_change_set_runs(
-    aws: Aws, catalog: Any, change_set: changesets.ChangeSet
-) -> None:
+def test_a_product_is_locked_while_a_change_set_runs(aws: Aws, catalog: Any, change_set: changesets.ChangeSet) -> None:
     aws.standin.fail("StartChangeSet", seconds=60)
     catalog.start_change_set(Catalog="AWSMarketplace", ChangeSet=change_set)
     code, message = refusal(catalog.start_change_set, Catalog="AWSMarketplace", ChangeSet=change_set)
@@ -295,9 +299,7 @@ def test_details_may_come_as_text(catalog: Any, change_set: changesets.ChangeSet
     assert run_change_set(catalog, change_set)["Status"] == "SUCCEEDED"
 
 
-def test_another_accounts_product_does_not_exist(
-    aws: Aws, catalog: Any, change_set: changesets.ChangeSet
-) -> None:
+def test_another_accounts_product_does_not_exist(aws: Aws, catalog: Any, change_set: changesets.ChangeSet) -> None:
     run_change_set(catalog, change_set)
     other = "210987654322"
     clients = Clients(Connection(other, REGION, f"arn:aws:iam::{other}:role/x", "external", aws.standin.url))

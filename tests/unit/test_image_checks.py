@@ -164,9 +164,18 @@ class TestKernel:
         assert self.reason(program("bin/train", b"#! /bin/sh\n"), program("bin/sh")) == ""
 
 
-@pytest.mark.parametrize(("user", "expected"), [
-    ("", PASS), ("0", PASS), ("root", PASS), ("root:root", PASS), ("0:0", PASS), ("1000", WARN), ("app", WARN),
-])
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        ("", PASS),
+        ("0", PASS),
+        ("root", PASS),
+        ("root:root", PASS),
+        ("0:0", PASS),
+        ("1000", WARN),
+        ("app", WARN),
+    ],
+)
 def test_other_users_than_root_warn(user: str, expected: CheckOutcome) -> None:
     assert outcome(image(program("bin/train"), User=user), "IMAGE-USER") is expected
 
@@ -190,13 +199,16 @@ def test_large_image_warns_with_its_layers() -> None:
     assert check["IMAGE-SIZE"].evidence[0].label == "RUN big"
 
 
-@pytest.mark.parametrize(("created_by", "line"), [
-    ("/bin/sh -c #(nop) COPY file:1 in /opt ", "COPY file:1 in /opt"),
-    ("/bin/sh -c pip install   x", "RUN pip install x"),
-    ("RUN /bin/sh -c pip install x # buildkit", "RUN pip install x"),
-    ("COPY train /usr/bin/ # buildkit", "COPY train /usr/bin/"),
-    ("", ""),
-])
+@pytest.mark.parametrize(
+    ("created_by", "line"),
+    [
+        ("/bin/sh -c #(nop) COPY file:1 in /opt ", "COPY file:1 in /opt"),
+        ("/bin/sh -c pip install   x", "RUN pip install x"),
+        ("RUN /bin/sh -c pip install x # buildkit", "RUN pip install x"),
+        ("COPY train /usr/bin/ # buildkit", "COPY train /usr/bin/"),
+        ("", ""),
+    ],
+)
 def test_dockerfile_line_of_both_builders(created_by: str, line: str) -> None:
     assert instruction(created_by) == line
 

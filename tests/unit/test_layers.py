@@ -112,7 +112,10 @@ class TestOneLayer:
 
     def test_executable_heads_are_told(self) -> None:
         facts = read(
-            program("a"), program("b", ELF_ARM64), program("c", b"#!/bin/sh -e\r\necho"), program("d", b"plain"),
+            program("a"),
+            program("b", ELF_ARM64),
+            program("c", b"#!/bin/sh -e\r\necho"),
+            program("d", b"plain"),
             file("e", b"#!/bin/sh\n"),
         )
         assert [item.head for item in facts.entries] == ["elf:62", "elf:183", "#!/bin/sh -e\r", "", ""]
@@ -267,10 +270,14 @@ class TestLaying:
 
 class TestFollowingLinks:
     def test_chain_of_relative_and_absolute_links(self) -> None:
-        laid = tree(read(
-            program("opt/app/real"), symlink("opt/link", "app"), symlink("usr/bin/train", "../../opt/link/real"),
-            symlink("bin", "/usr/bin"),
-        ))
+        laid = tree(
+            read(
+                program("opt/app/real"),
+                symlink("opt/link", "app"),
+                symlink("usr/bin/train", "../../opt/link/real"),
+                symlink("bin", "/usr/bin"),
+            )
+        )
         found = laid.which("train", "/nowhere:/bin", "/")
         assert found is not None
         assert found.entry.path == "opt/app/real"
@@ -345,7 +352,8 @@ def facts_or_code(blob: bytes) -> LayerFacts | str:
 @settings(max_examples=300, deadline=None)
 @given(
     changes=st.lists(st.tuples(st.integers(0, len(SOUND) - 1), st.integers(0, 255)), min_size=1, max_size=12),
-    cut=st.integers(0, len(SOUND)), packed=st.booleans(),
+    cut=st.integers(0, len(SOUND)),
+    packed=st.booleans(),
 )
 def test_no_damage_ends_in_anything_but_facts_or_a_coded_problem(
     changes: list[tuple[int, int]], cut: int, packed: bool

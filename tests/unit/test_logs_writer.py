@@ -45,8 +45,13 @@ def test_lines_are_numbered_from_one_across_streams_and_sections(tmp_path: Path)
         assert log.line("ours", "slipway") == 6
     assert log.lines == 7
     assert [(r.number, r.kind, r.text) for r in stored(log.finish())] == [
-        (1, "section", "train"), (2, "out", "hello"), (3, "err", "two"), (4, "err", "lines"),
-        (5, "out", "from the engine"), (6, "slipway", "ours"), (7, "out", "unfinished"),
+        (1, "section", "train"),
+        (2, "out", "hello"),
+        (3, "err", "two"),
+        (4, "err", "lines"),
+        (5, "out", "from the engine"),
+        (6, "slipway", "ours"),
+        (7, "out", "unfinished"),
     ]
     assert log.tail(2) == [(6, "ours"), (7, "unfinished")]
 
@@ -63,7 +68,8 @@ def test_a_long_log_keeps_its_beginning_and_its_end_and_says_what_is_missing(tmp
     assert len(markers) == 1
     marker = markers[0]
     assert [record.number for record in kept] == [
-        *range(1, marker.number), *range(marker.number + marker.missing, 5001)
+        *range(1, marker.number),
+        *range(marker.number + marker.missing, 5001),
     ]
     assert all(record.text == f"line {record.number}" for record in kept)
     assert finished.lines == 5000
@@ -121,6 +127,7 @@ def test_a_secret_cut_by_chunks_or_by_the_clipping_edge_never_reaches_the_log(tm
 
 def test_many_threads_write_without_losing_or_repeating_a_number(tmp_path: Path) -> None:
     with new_log(tmp_path) as log:
+
         def write(name: str) -> None:
             for count in range(300):
                 log.line(f"{name} {count}")
@@ -170,7 +177,9 @@ def test_the_log_of_a_killed_worker_is_recovered_up_to_its_last_line(tmp_path: P
     root = Path(__file__).resolve().parents[2]
     worker = subprocess.Popen(
         [sys.executable, "-c", f"import django; django.setup()\n{KILLED}", str(attempt_id), str(tmp_path)],
-        stdout=subprocess.PIPE, cwd=root, env={**os.environ, "DJANGO_SETTINGS_MODULE": "portal.settings"},
+        stdout=subprocess.PIPE,
+        cwd=root,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "portal.settings"},
     )
     assert worker.stdout is not None
     # Its own log goes to the same pipe.
@@ -235,7 +244,9 @@ def test_a_full_disk_does_not_stop_the_step_and_the_log_says_what_is_missing(
         assert log.line("three") == 3
     finished = log.finish()
     assert [(r.number, r.kind, r.missing) for r in stored(finished)] == [
-        (1, "out", 0), (2, "dropped", 1), (3, "out", 0)
+        (1, "out", 0),
+        (2, "dropped", 1),
+        (3, "out", 0),
     ]
     assert finished.dropped == 1
 

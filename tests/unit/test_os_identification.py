@@ -49,7 +49,8 @@ def system_of(files: dict[str, str], links: dict[str, str] | None = None) -> Ope
                 "etc/oracle-release": "Oracle Linux Server release 6.10\n",
                 "etc/redhat-release": "Red Hat Enterprise Linux Server release 6.10 (Santiago)\n",
             },
-            "ol", "6.10",
+            "ol",
+            "6.10",
         ),
         ({"etc/system-release": "Amazon Linux AMI release 2018.03\n"}, "amzn", "2018.03"),
         ({"etc/alpine-release": "3.4.6\n"}, "alpine", "3.4.6"),
@@ -58,7 +59,8 @@ def system_of(files: dict[str, str], links: dict[str, str] | None = None) -> Ope
                 "etc/lsb-release": 'DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE=12.04\nDISTRIB_DESCRIPTION="Ubuntu 12.04"\n',
                 "etc/debian_version": "wheezy/sid\n",
             },
-            "ubuntu", "12.04",
+            "ubuntu",
+            "12.04",
         ),
         # An image between two releases: os-release of testing names no version.
         ({"etc/os-release": "ID=debian\nNAME=Debian\n", "etc/debian_version": "12.5\n"}, "debian", "12.5"),
@@ -102,5 +104,5 @@ def test_endless_values_are_cut_to_what_is_stored() -> None:
 
 
 def test_os_release_is_unquoted_as_a_shell_would() -> None:
-    text = "# a comment\nA=\"x \\\"y\\\" $z\"\nB='it'\nC=\n D=4\nE=\"never closed\nnot a line\nlower=1\n"
+    text = '# a comment\nA="x \\"y\\" $z"\nB=\'it\'\nC=\n D=4\nE="never closed\nnot a line\nlower=1\n'
     assert parse_os_release(text) == {"A": 'x "y" $z', "B": "it", "C": "", "D": "4", "E": "never closed"}

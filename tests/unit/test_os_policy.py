@@ -16,7 +16,10 @@ def test_shipped_table_is_the_marketplace_pages_list() -> None:
     named = {
         "debian": "6.0 7 8 9 10",
         "ubuntu": "12.04 12.10 13.04 14.04 14.10 15.04 15.10 16.04 16.10 17.04 17.10 18.04 18.10",
-        "centos": "5 6 7", "ol": "5 6 7", "alpine": "3.3 3.4 3.5", "amzn": "*",
+        "centos": "5 6 7",
+        "ol": "5 6 7",
+        "alpine": "3.3 3.4 3.5",
+        "amzn": "*",
     }
     assert {os_id: " ".join(versions) for os_id, versions in TABLE.items()} == named
 
@@ -24,11 +27,28 @@ def test_shipped_table_is_the_marketplace_pages_list() -> None:
 @pytest.mark.parametrize(
     ("os_id", "version"),
     [
-        ("debian", "10"), ("debian", "10.13"), ("debian", "7.11"), ("debian", "6.0.10"), ("debian", "6.0"),
-        ("debian", "6"), ("ubuntu", "18.04"), ("ubuntu", "18.04.6"), ("ubuntu", "12.10"), ("centos", "7"),
-        ("centos", "7.9.2009"), ("centos", "5.11"), ("ol", "7.9"), ("ol", "6.10"),
-        ("alpine", "3.5.2"), ("alpine", "3.3.3"), ("alpine", "3.4"),
-        ("amzn", "2"), ("amzn", "2018.03"), ("amzn", "2023"), ("amzn", ""), ("Debian", " 10 "),
+        ("debian", "10"),
+        ("debian", "10.13"),
+        ("debian", "7.11"),
+        ("debian", "6.0.10"),
+        ("debian", "6.0"),
+        ("debian", "6"),
+        ("ubuntu", "18.04"),
+        ("ubuntu", "18.04.6"),
+        ("ubuntu", "12.10"),
+        ("centos", "7"),
+        ("centos", "7.9.2009"),
+        ("centos", "5.11"),
+        ("ol", "7.9"),
+        ("ol", "6.10"),
+        ("alpine", "3.5.2"),
+        ("alpine", "3.3.3"),
+        ("alpine", "3.4"),
+        ("amzn", "2"),
+        ("amzn", "2018.03"),
+        ("amzn", "2023"),
+        ("amzn", ""),
+        ("Debian", " 10 "),
     ],
 )
 def test_listed(os_id: str, version: str) -> None:
@@ -38,10 +58,27 @@ def test_listed(os_id: str, version: str) -> None:
 @pytest.mark.parametrize(
     ("os_id", "version"),
     [
-        ("debian", "12"), ("debian", "11"), ("debian", "1"), ("debian", "100"), ("debian", "5.0.10"), ("debian", ""),
-        ("ubuntu", "13.10"), ("ubuntu", "18"), ("ubuntu", "20.04"), ("ubuntu", "18.040"), ("centos", "8"),
-        ("centos", "75"), ("ol", "8.9"), ("alpine", "3.50"), ("alpine", "3.6"), ("alpine", "3"), ("alpine", "3.21.0"),
-        ("rhel", "7.9"), ("", "10"), ("fedora", "44"), ("distroless", ""),
+        ("debian", "12"),
+        ("debian", "11"),
+        ("debian", "1"),
+        ("debian", "100"),
+        ("debian", "5.0.10"),
+        ("debian", ""),
+        ("ubuntu", "13.10"),
+        ("ubuntu", "18"),
+        ("ubuntu", "20.04"),
+        ("ubuntu", "18.040"),
+        ("centos", "8"),
+        ("centos", "75"),
+        ("ol", "8.9"),
+        ("alpine", "3.50"),
+        ("alpine", "3.6"),
+        ("alpine", "3"),
+        ("alpine", "3.21.0"),
+        ("rhel", "7.9"),
+        ("", "10"),
+        ("fedora", "44"),
+        ("distroless", ""),
     ],
 )
 def test_not_listed(os_id: str, version: str) -> None:

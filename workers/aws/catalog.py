@@ -55,7 +55,9 @@ class ChangeSetStatus:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "change_set_id": self.change_set_id, "status": self.status, "failure_code": self.failure_code,
+            "change_set_id": self.change_set_id,
+            "status": self.status,
+            "failure_code": self.failure_code,
             "reason": "" if self.status == "SUCCEEDED" else self.reason,
             "errors": [{"code": code, "message": message} for code, message in self.errors],
         }
@@ -99,8 +101,11 @@ def status(clients: Clients, change_set_id: str) -> ChangeSetStatus:
         for detail in change.get("ErrorDetailList") or []
     )
     return ChangeSetStatus(
-        change_set_id, str(answer["Status"]), str(answer.get("FailureCode", "")),
-        str(answer.get("FailureDescription", "")), errors,
+        change_set_id,
+        str(answer["Status"]),
+        str(answer.get("FailureCode", "")),
+        str(answer.get("FailureDescription", "")),
+        errors,
     )
 
 

@@ -46,7 +46,8 @@ def ensure_repository(clients: Clients, name: str) -> str:
     with aws_errors(f"create the ECR repository {name}"):
         try:
             answer = ecr.create_repository(
-                repositoryName=name, imageTagMutability="IMMUTABLE",
+                repositoryName=name,
+                imageTagMutability="IMMUTABLE",
                 imageScanningConfiguration={"scanOnPush": True},
                 tags=[{"Key": "slipway:managed", "Value": "true"}],
             )

@@ -18,17 +18,34 @@ from listings.problems import ProblemError
 from listings.reports import Evidence
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden"})
-THROTTLED = frozenset({
-    "Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded",
-    "SlowDown", "RequestThrottled",
-})
+THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "RequestThrottled",
+    }
+)
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-BAD_KEYS = frozenset({
-    "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch", "InvalidAccessKeyId",
-})
-LIMIT = frozenset({
-    "ResourceLimitExceeded", "LimitExceededException", "ServiceQuotaExceededException", "TooManyTagsException",
-})
+BAD_KEYS = frozenset(
+    {
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "SignatureDoesNotMatch",
+        "InvalidAccessKeyId",
+    }
+)
+LIMIT = frozenset(
+    {
+        "ResourceLimitExceeded",
+        "LimitExceededException",
+        "ServiceQuotaExceededException",
+        "TooManyTagsException",
+    }
+)
 
 
 def code_of(error: ClientError) -> str:
@@ -64,8 +81,12 @@ def _client_problem(error: ClientError, action: str) -> ProblemError:
     else:
         problem = "AWS-REFUSED"
     return ProblemError(
-        problem, evidence=(evidence_of(error),),
-        action=action, operation=error.operation_name, message=message_of(error), error=code,
+        problem,
+        evidence=(evidence_of(error),),
+        action=action,
+        operation=error.operation_name,
+        message=message_of(error),
+        error=code,
     )
 
 

@@ -53,9 +53,7 @@ def validation_request(spec: VersionSpec) -> RequestSample | None:
     return next((sample for sample in samples if sample.expect.status < 400), None)
 
 
-def register_request(
-    spec: VersionSpec, push: Mapping[str, Any], team: RegistrationTeam, name: str
-) -> Registration:
+def register_request(spec: VersionSpec, push: Mapping[str, Any], team: RegistrationTeam, name: str) -> Registration:
     """The request for ``spec`` with the image and inputs that ``push`` (the push step's facts) placed.
 
     Raises ProblemError REGISTER-FACTS-MISSING.
@@ -134,7 +132,9 @@ def _transform_job(spec: VersionSpec, sample: RequestSample, source: str, output
     job: dict[str, Any] = {
         "TransformInput": {
             "DataSource": {"S3DataSource": _s3_source(source)},
-            "ContentType": sample.content_type, "CompressionType": "None", "SplitType": "None",
+            "ContentType": sample.content_type,
+            "CompressionType": "None",
+            "SplitType": "None",
         },
         "TransformOutput": {"S3OutputPath": output, "AssembleWith": "None"},
         "TransformResources": {"InstanceType": test.instance_type, "InstanceCount": 1},

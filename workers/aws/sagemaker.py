@@ -24,7 +24,8 @@ _TAKEN = re.compile(r"already exist|duplicate", re.IGNORECASE)
 #: Reasons that only AWS can do something about.
 _AWS_FAULT = re.compile(
     r"internal ?(server ?)?(error|failure)|capacity ?error|insufficient capacity|service ?unavailable|"
-    r"unable to provision", re.IGNORECASE,
+    r"unable to provision",
+    re.IGNORECASE,
 )
 
 
@@ -61,7 +62,8 @@ class Resource:
         items = [*self._items("ImageScanStatuses"), *self._items("ValidationStatuses")]
         return tuple(
             Evidence(item.get("FailureReason") or "AWS gives no reason.", label=item["Name"])
-            for item in items if item["Status"] == "Failed"
+            for item in items
+            if item["Status"] == "Failed"
         )
 
     def failed_at_aws(self) -> bool:
@@ -106,8 +108,10 @@ def create(clients: Clients, wanted: Registration) -> None:
                 return
             if code_of(error) == "ValidationException":
                 raise ProblemError(
-                    "REGISTER-NOT-CREATED", evidence=(evidence_of(error),),
-                    operation=error.operation_name, message=message_of(error),
+                    "REGISTER-NOT-CREATED",
+                    evidence=(evidence_of(error),),
+                    operation=error.operation_name,
+                    message=message_of(error),
                 ) from error
             raise
 

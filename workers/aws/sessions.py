@@ -57,7 +57,10 @@ class Connection:
         if missing:
             raise ProblemError("AWS-NOT-CONNECTED", missing=", ".join(missing))
         return cls(
-            team.aws_account_id, team.aws_region, team.aws_role_arn, str(team.aws_external_id),
+            team.aws_account_id,
+            team.aws_region,
+            team.aws_role_arn,
+            str(team.aws_external_id),
             settings.SLIPWAY.aws_endpoint_url,
         )
 
@@ -71,8 +74,11 @@ def _is_aws(endpoint_url: str) -> bool:
 def client_config(endpoint_url: str) -> Config:
     """Bounded waits, bounded retries; path-style buckets where a bucket cannot be a host name."""
     return Config(
-        connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 5},
-        user_agent_extra="slipway", s3={"addressing_style": "auto" if _is_aws(endpoint_url) else "path"},
+        connect_timeout=5,
+        read_timeout=60,
+        retries={"mode": "standard", "max_attempts": 5},
+        user_agent_extra="slipway",
+        s3={"addressing_style": "auto" if _is_aws(endpoint_url) else "path"},
     )
 
 
@@ -134,13 +140,17 @@ class Clients:
         sts = self._client(self._platform_session(), "sts", self.connection.region)
         with aws_errors(f"assume {self.connection.role_arn}"):
             answer = sts.assume_role(
-                RoleArn=self.connection.role_arn, ExternalId=self.connection.external_id,
-                RoleSessionName=f"slipway-{self.connection.account_id}", DurationSeconds=SESSION_SECONDS,
+                RoleArn=self.connection.role_arn,
+                ExternalId=self.connection.external_id,
+                RoleSessionName=f"slipway-{self.connection.account_id}",
+                DurationSeconds=SESSION_SECONDS,
             )
         got = answer["Credentials"]
         return {
-            "access_key": got["AccessKeyId"], "secret_key": got["SecretAccessKey"],
-            "token": got["SessionToken"], "expiry_time": got["Expiration"].isoformat(),
+            "access_key": got["AccessKeyId"],
+            "secret_key": got["SecretAccessKey"],
+            "token": got["SessionToken"],
+            "expiry_time": got["Expiration"].isoformat(),
         }
 
     def _assumed_session(self) -> boto3.Session:

@@ -6,6 +6,16 @@ from workers.images.reader import Image, ImageConfig, Layer, read_image
 from workers.images.tree import Node, Tree, compose
 
 __all__ = [
-    "DEFAULT_LIMITS", "FileEntry", "Image", "ImageConfig", "Kind", "Layer", "LayerFacts", "Limits", "Node", "Tree",
-    "compose", "read_image",
+    "DEFAULT_LIMITS",
+    "FileEntry",
+    "Image",
+    "ImageConfig",
+    "Kind",
+    "Layer",
+    "LayerFacts",
+    "Limits",
+    "Node",
+    "Tree",
+    "compose",
+    "read_image",
 ]

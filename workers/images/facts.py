@@ -60,10 +60,15 @@ class LayerFacts:
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "format": FORMAT, "digest": self.digest, "diff_id": self.diff_id,
-            "bytes_compressed": self.bytes_compressed, "bytes": self.bytes,
+            "format": FORMAT,
+            "digest": self.digest,
+            "diff_id": self.diff_id,
+            "bytes_compressed": self.bytes_compressed,
+            "bytes": self.bytes,
             "entries": [entry.as_json() for entry in self.entries],
-            "removed": list(self.removed), "emptied": list(self.emptied), "contents": self.contents,
+            "removed": list(self.removed),
+            "emptied": list(self.emptied),
+            "contents": self.contents,
         }
 
     @classmethod
@@ -72,7 +77,12 @@ class LayerFacts:
         if data["format"] != FORMAT:
             raise ValueError(f"format {data['format']}")
         return cls(
-            data["digest"], data["diff_id"], data["bytes_compressed"], data["bytes"],
+            data["digest"],
+            data["diff_id"],
+            data["bytes_compressed"],
+            data["bytes"],
             tuple(FileEntry.from_json(row) for row in data["entries"]),
-            tuple(data["removed"]), tuple(data["emptied"]), dict(data["contents"]),
+            tuple(data["removed"]),
+            tuple(data["emptied"]),
+            dict(data["contents"]),
         )

@@ -13,10 +13,19 @@ from workers.images.facts import FileEntry, Kind, LayerFacts
 from workers.images.limits import Limits
 from workers.images.streams import CHUNK, CountingReader, TooMuch, bounded_header, unpacked
 
-WANTED = frozenset({
-    "etc/os-release", "usr/lib/os-release", "etc/lsb-release", "etc/debian_version", "etc/alpine-release",
-    "etc/redhat-release", "etc/centos-release", "etc/oracle-release", "etc/system-release",
-})
+WANTED = frozenset(
+    {
+        "etc/os-release",
+        "usr/lib/os-release",
+        "etc/lsb-release",
+        "etc/debian_version",
+        "etc/alpine-release",
+        "etc/redhat-release",
+        "etc/centos-release",
+        "etc/oracle-release",
+        "etc/system-release",
+    }
+)
 #: Linux reads this much of a script's first line (BINPRM_BUF_SIZE).
 HEAD_BYTES = 256
 #: Marks of removed files and emptied directories: OCI image specification, "Whiteouts".
@@ -81,8 +90,14 @@ class _Found:
 
     def facts(self, digest: str, diff_id: str, packed_bytes: int) -> LayerFacts:
         return LayerFacts(
-            digest, diff_id, packed_bytes, self._bytes, tuple(self._entries.values()),
-            tuple(self._removed), tuple(self._emptied), self._contents,
+            digest,
+            diff_id,
+            packed_bytes,
+            self._bytes,
+            tuple(self._entries.values()),
+            tuple(self._removed),
+            tuple(self._emptied),
+            self._contents,
         )
 
     def add(self, member: tarfile.TarInfo, archive: tarfile.TarFile) -> None:

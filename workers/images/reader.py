@@ -67,8 +67,13 @@ class Image:
 
 
 def read_image(
-    client: RegistryClient, repository: str, digest: str, *, cache: Path | None = None,
-    check: Callable[[], None] = lambda: None, say: Callable[[str], object] = lambda _: None,
+    client: RegistryClient,
+    repository: str,
+    digest: str,
+    *,
+    cache: Path | None = None,
+    check: Callable[[], None] = lambda: None,
+    say: Callable[[str], object] = lambda _: None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Image:
     """Read manifest, configuration and every layer, each verified against its digest.
@@ -108,9 +113,10 @@ def _parse_manifest(manifest: Manifest) -> dict[str, Any]:
 
 def _bounded(digests: list[str], diff_ids: list[str], limits: Limits) -> None:
     if not all(is_digest(digest) for digest in digests) or len(digests) != len(diff_ids):
-        raise ProblemError("IMAGE-CONFIG", evidence=(
-            Evidence(f"the manifest names {len(digests)} layers, the configuration {len(diff_ids)}"),
-        ))
+        raise ProblemError(
+            "IMAGE-CONFIG",
+            evidence=(Evidence(f"the manifest names {len(digests)} layers, the configuration {len(diff_ids)}"),),
+        )
     if len(digests) > limits.layers:
         raise ProblemError("IMAGE-LAYER-LIMIT", layer="all layers", detail=f"more than {limits.layers} layers")
 
@@ -201,10 +207,13 @@ def parse_config(raw: dict[str, Any]) -> ImageConfig:
     inner = raw.get("config") or {}
     pairs = (printable(str(item)).partition("=") for item in inner.get("Env") or ())
     return ImageConfig(
-        architecture=printable(str(raw.get("architecture", ""))), os=printable(str(raw.get("os", ""))),
-        entrypoint=_words(inner.get("Entrypoint")), cmd=_words(inner.get("Cmd")),
+        architecture=printable(str(raw.get("architecture", ""))),
+        os=printable(str(raw.get("os", ""))),
+        entrypoint=_words(inner.get("Entrypoint")),
+        cmd=_words(inner.get("Cmd")),
         env={name: value for name, _, value in pairs},
-        user=printable(str(inner.get("User") or "")), working_dir=printable(str(inner.get("WorkingDir") or "/")),
+        user=printable(str(inner.get("User") or "")),
+        working_dir=printable(str(inner.get("WorkingDir") or "/")),
         labels={printable(str(k)): printable(str(v)) for k, v in (inner.get("Labels") or {}).items()},
         exposed_ports=sorted(printable(str(port)) for port in inner.get("ExposedPorts") or {}),
     )

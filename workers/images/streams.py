@@ -80,7 +80,11 @@ def bounded_header(limit: int) -> type[tarfile.TarInfo]:
     that it cannot read, where an engine refuses the layer.
     """
     extended = {
-        tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
     }
 
     class Bounded(tarfile.TarInfo):

@@ -12,6 +12,17 @@ from workers.registries.copy import CopyFailed, TagTaken, copy_image
 from workers.registries.names import Credentials, Registry, ecr, staging
 
 __all__ = [
-    "DOCKER_CONFIG", "DOCKER_LAYER", "DOCKER_MANIFEST", "CopyFailed", "Credentials", "Manifest", "Registry",
-    "RegistryClient", "RegistryError", "TagTaken", "copy_image", "ecr", "staging",
+    "DOCKER_CONFIG",
+    "DOCKER_LAYER",
+    "DOCKER_MANIFEST",
+    "CopyFailed",
+    "Credentials",
+    "Manifest",
+    "Registry",
+    "RegistryClient",
+    "RegistryError",
+    "TagTaken",
+    "copy_image",
+    "ecr",
+    "staging",
 ]

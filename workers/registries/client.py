@@ -149,14 +149,23 @@ class RegistryClient:
         start = self._call("POST", repository, "blobs/uploads/", scope="pull,push")
         target = urljoin(f"{self.registry.endpoint}/", start.headers["Location"])
         self._call(
-            "PUT", repository, target, params={"digest": digest}, data=content, scope="pull,push",
+            "PUT",
+            repository,
+            target,
+            params={"digest": digest},
+            data=content,
+            scope="pull,push",
             headers={"Content-Type": "application/octet-stream"},
         )
         return digest
 
     def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> str:
         self._call(
-            "PUT", repository, f"manifests/{reference}", data=manifest.body, scope="pull,push",
+            "PUT",
+            repository,
+            f"manifests/{reference}",
+            data=manifest.body,
+            scope="pull,push",
             headers={"Content-Type": manifest.media_type},
         )
         return manifest.digest
@@ -172,8 +181,15 @@ class RegistryClient:
         return True
 
     def _call(
-        self, method: str, repository: str, what: str, *, scope: str = "pull",
-        headers: Mapping[str, str] | None = None, stream: bool = False, **rest: Any,
+        self,
+        method: str,
+        repository: str,
+        what: str,
+        *,
+        scope: str = "pull",
+        headers: Mapping[str, str] | None = None,
+        stream: bool = False,
+        **rest: Any,
     ) -> requests.Response:
         name = self.registry.path(repository)
         url = what if "://" in what else f"{self.registry.endpoint}/v2/{name}/{what}"
@@ -229,7 +245,9 @@ class RegistryClient:
         query = {"scope": scope} | ({"service": asked["service"]} if "service" in asked else {})
         try:
             answer = self._session.get(
-                realm, params=query, timeout=(CONNECT_SECONDS, READ_SECONDS),
+                realm,
+                params=query,
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
                 auth=(who.username, who.password) if who else _NoNetrc(),
             )
             if answer.status_code >= 400:

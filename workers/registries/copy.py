@@ -25,8 +25,15 @@ from workers.steps.contract import Stop
 #: skopeo is asked to end before it is killed: it then closes its uploads.
 GRACE_SECONDS = 5.0
 _PASSED_ON = (
-    "PATH", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy",
-    "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "PATH",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
 )
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -49,8 +56,15 @@ class TagTaken(Exception):
 
 
 def copy_image(
-    source: tuple[Registry, str], digest: str, target: tuple[Registry, str], tag: str, *,
-    workdir: Path, stop: Stop, say: Callable[[str], object], timeout: float,
+    source: tuple[Registry, str],
+    digest: str,
+    target: tuple[Registry, str],
+    tag: str,
+    *,
+    workdir: Path,
+    stop: Stop,
+    say: Callable[[str], object],
+    timeout: float,
 ) -> bool:
     """Copy ``source``'s manifest ``digest`` to ``target`` under ``tag``; (registry, repository) each.
 
@@ -91,9 +105,19 @@ def skopeo_command(
     to_file = write_auth(private / "to.json", target[0])
     return [
         # Whose signatures to trust is a question for images from outside; this one is named by its digest.
-        "skopeo", "--insecure-policy", "copy", "--preserve-digests", "--remove-signatures", "--retry-times", "2",
-        "--src-authfile", str(from_file), f"--src-tls-verify={_yes(not source[0].plain_http)}",
-        "--dest-authfile", str(to_file), f"--dest-tls-verify={_yes(not target[0].plain_http)}",
+        "skopeo",
+        "--insecure-policy",
+        "copy",
+        "--preserve-digests",
+        "--remove-signatures",
+        "--retry-times",
+        "2",
+        "--src-authfile",
+        str(from_file),
+        f"--src-tls-verify={_yes(not source[0].plain_http)}",
+        "--dest-authfile",
+        str(to_file),
+        f"--dest-tls-verify={_yes(not target[0].plain_http)}",
         f"docker://{source[0].worker_reference(source[1], digest=digest)}",
         f"docker://{target[0].worker_reference(target[1], tag=tag)}",
     ]
@@ -123,7 +147,11 @@ def _environment(private: Path) -> Mapping[str, str]:
     kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     here = str(private)
     return kept | {
-        "HOME": here, "TMPDIR": here, "XDG_RUNTIME_DIR": here, "XDG_DATA_HOME": here, "XDG_CONFIG_HOME": here,
+        "HOME": here,
+        "TMPDIR": here,
+        "XDG_RUNTIME_DIR": here,
+        "XDG_DATA_HOME": here,
+        "XDG_CONFIG_HOME": here,
         "_CONTAINERS_ROOTLESS_UID": str(os.getuid() or 65534),
     }
 
@@ -142,8 +170,15 @@ def _run(command: list[str], private: Path, stop: Stop, say: Callable[[str], obj
     last: deque[str] = deque(maxlen=20)
     late = threading.Event()
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        errors="replace", env=_environment(private), start_new_session=True, preexec_fn=_die_with(os.getpid()),
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=_environment(private),
+        start_new_session=True,
+        preexec_fn=_die_with(os.getpid()),
     )
 
     def end() -> None:

@@ -37,7 +37,10 @@ def identify(tree: Tree) -> OperatingSystem | None:
 
 def _within_limits(found: OperatingSystem) -> OperatingSystem:
     return OperatingSystem(
-        found.id[:ID_LENGTH], found.version[:ID_LENGTH], found.name[:NAME_LENGTH], found.path,
+        found.id[:ID_LENGTH],
+        found.version[:ID_LENGTH],
+        found.name[:NAME_LENGTH],
+        found.path,
         {name[:ID_LENGTH]: value[:NAME_LENGTH] for name, value in list(found.fields.items())[:40]},
     )
 
@@ -98,8 +101,14 @@ def _debian(text: str, path: str) -> OperatingSystem | None:
 
 #: How the one line of a release file begins, and the ID that the system's os-release would have.
 _RED_HAT_LIKE = (
-    ("amazon linux", "amzn"), ("centos", "centos"), ("oracle", "ol"), ("enterprise linux enterprise", "ol"),
-    ("red hat enterprise", "rhel"), ("fedora", "fedora"), ("rocky", "rocky"), ("almalinux", "almalinux"),
+    ("amazon linux", "amzn"),
+    ("centos", "centos"),
+    ("oracle", "ol"),
+    ("enterprise linux enterprise", "ol"),
+    ("red hat enterprise", "rhel"),
+    ("fedora", "fedora"),
+    ("rocky", "rocky"),
+    ("almalinux", "almalinux"),
 )
 
 

@@ -35,8 +35,11 @@ def staged_image(context: StepContext) -> Image:
     build = context.facts["build"]
     with RegistryClient(staging()) as client:
         return read_image(
-            client, build["staging_repository"], build["digest"],
-            cache=settings.SLIPWAY.data_dir / "cache" / "layers", check=context.stop.check,
+            client,
+            build["staging_repository"],
+            build["digest"],
+            cache=settings.SLIPWAY.data_dir / "cache" / "layers",
+            check=context.stop.check,
             say=lambda text: context.log.line(text, "slipway"),
         )
 
@@ -53,15 +56,23 @@ def image_facts(image: Image) -> dict[str, Any]:
     config = image.config
     system = identify(image.tree)
     return {
-        "architecture": config.architecture, "os": config.os, "entrypoint": config.entrypoint, "cmd": config.cmd,
-        "env": _kept(config.env), "user": config.user, "working_dir": config.working_dir,
-        "labels": _kept(config.labels), "exposed_ports": config.exposed_ports[:KEPT_ITEMS],
+        "architecture": config.architecture,
+        "os": config.os,
+        "entrypoint": config.entrypoint,
+        "cmd": config.cmd,
+        "env": _kept(config.env),
+        "user": config.user,
+        "working_dir": config.working_dir,
+        "labels": _kept(config.labels),
+        "exposed_ports": config.exposed_ports[:KEPT_ITEMS],
         "bytes_compressed": sum(layer.facts.bytes_compressed for layer in image.layers),
         "bytes_uncompressed": sum(layer.facts.bytes for layer in image.layers),
         "layers": [
             {
-                "digest": layer.facts.digest, "bytes_compressed": layer.facts.bytes_compressed,
-                "bytes": layer.facts.bytes, "created_by": layer.created_by,
+                "digest": layer.facts.digest,
+                "bytes_compressed": layer.facts.bytes_compressed,
+                "bytes": layer.facts.bytes,
+                "created_by": layer.created_by,
             }
             for layer in image.layers
         ],
@@ -71,9 +82,7 @@ def image_facts(image: Image) -> dict[str, Any]:
 
 
 def _kept(values: dict[str, str]) -> dict[str, str]:
-    return {
-        name[:KEPT_CHARACTERS]: value[:KEPT_CHARACTERS] for name, value in list(values.items())[:KEPT_ITEMS]
-    }
+    return {name[:KEPT_CHARACTERS]: value[:KEPT_CHARACTERS] for name, value in list(values.items())[:KEPT_ITEMS]}
 
 
 def _worst(checks: tuple[CheckReport, ...]) -> ProblemReport | None:

@@ -84,9 +84,9 @@ def _outcome(context: StepContext, facts: dict[str, Any], found: ChangeSetStatus
         context.log.line(f"{code}: {message}", "slipway")
     code = "PUBLISH-AWS-FAILED" if found.failure_code == "SERVER_FAULT" else "PUBLISH-REFUSED"
     params = {"change_set_id": found.change_set_id, "status": found.status, "reason": found.reason}
-    return StepReport(facts={**facts, "errors": found.as_json()["errors"]}, problem=ProblemReport(
-        code, params, found.evidence()
-    ))
+    return StepReport(
+        facts={**facts, "errors": found.as_json()["errors"]}, problem=ProblemReport(code, params, found.evidence())
+    )
 
 
 def validate(

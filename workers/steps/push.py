@@ -89,7 +89,11 @@ def _push_image(context: StepContext, clients: Clients, team: Team) -> dict[str,
     if media_type != DOCKER_MANIFEST:
         raise ProblemError("PUSH-MEDIA-TYPE", repository=uri, media_type=media_type or "nothing")
     return {
-        "repository_uri": uri, "digest": digest, "tag": tag, "media_type": media_type, "image_uri": f"{uri}@{digest}",
+        "repository_uri": uri,
+        "digest": digest,
+        "tag": tag,
+        "media_type": media_type,
+        "image_uri": f"{uri}@{digest}",
     }
 
 
@@ -100,7 +104,13 @@ def _copy(
     _require_staged(source, digest)
     try:
         return copy_image(
-            source, digest, target, tag, workdir=context.workdir, stop=context.stop, say=context.log.line,
+            source,
+            digest,
+            target,
+            tag,
+            workdir=context.workdir,
+            stop=context.stop,
+            say=context.log.line,
             timeout=settings.SLIPWAY.push_timeout_seconds,
         )
     except TagTaken as error:

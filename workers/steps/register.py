@@ -91,15 +91,21 @@ def _refuse_stranger(job: Job, found: Resource) -> None:
     differs = sagemaker.stranger(job.clients, job.wanted, found)
     if differs:
         raise ProblemError(
-            "REGISTER-NAME-TAKEN", evidence=(Evidence(found.arn, label="taken by"),),
-            resource=job.wanted.words, name=job.wanted.name, difference=f"{differs} differs",
+            "REGISTER-NAME-TAKEN",
+            evidence=(Evidence(found.arn, label="taken by"),),
+            resource=job.wanted.words,
+            name=job.wanted.name,
+            difference=f"{differs} differs",
         )
 
 
 def _facts(context: StepContext, job: Job, found: Resource) -> dict[str, Any]:
     known = {key: value for key, value in context.attempt.facts.items() if key != "stumbles"}
     return {
-        **known, "name": job.wanted.name, "arn": found.arn, "status": found.status,
+        **known,
+        "name": job.wanted.name,
+        "arn": found.arn,
+        "status": found.status,
         "request_sha256": job.wanted.request_sha256,
     }
 
@@ -126,8 +132,11 @@ def _change_set(context: StepContext, job: Job, found: Resource, facts: dict[str
     """Build what Publish will send, and have it checked; done when the check has an outcome."""
     listing = context.version.listing
     change_set = changesets.build(
-        job.spec.as_json(), arn=found.arn, product_id=listing.product_id,
-        access_role_arn=listing.team.access_role_arn, version=context.version.number,
+        job.spec.as_json(),
+        arn=found.arn,
+        product_id=listing.product_id,
+        access_role_arn=listing.team.access_role_arn,
+        version=context.version.number,
         release_notes=context.version.notes,
     )
     facts["change_set"] = change_set
@@ -141,9 +150,7 @@ def _change_set(context: StepContext, job: Job, found: Resource, facts: dict[str
     return StepReport(facts=facts, checks=(*found.checks(), publish.validation_check(validation)))
 
 
-def _incomplete(
-    found: Resource, facts: dict[str, Any], faults: tuple[changesets.FieldProblem, ...]
-) -> StepReport:
+def _incomplete(found: Resource, facts: dict[str, Any], faults: tuple[changesets.FieldProblem, ...]) -> StepReport:
     checks: tuple[CheckReport, ...] = (*found.checks(), *(fault.as_check() for fault in faults))
     evidence = tuple(Evidence(fault.detail, label=f"{fault.field} ({fault.spec_field})") for fault in faults)
     missing = ", ".join(fault.field for fault in faults)

@@ -22,7 +22,12 @@ def execute(context: StepContext) -> StepReport:
         return StepReport({"os": {"id": "", "version_id": "", "name": ""}}, scan=report)
     context.log.line(f"Operating system: {system.name}, from {system.path}", "slipway")
     report = ScanReport(
-        SCANNER, SCANNER_VERSION, complete=True,
-        os_id=system.id, os_version=system.version, os_name=system.name, detail=f"read from {system.path}",
+        SCANNER,
+        SCANNER_VERSION,
+        complete=True,
+        os_id=system.id,
+        os_version=system.version,
+        os_name=system.name,
+        detail=f"read from {system.path}",
     )
     return StepReport({"os": {"id": system.id, "version_id": system.version, "name": system.name}}, scan=report)

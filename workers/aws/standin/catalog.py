@@ -42,8 +42,10 @@ class Catalog:
         if request.params.get("Catalog") != CATALOG:
             raise AwsError("ResourceNotFoundException", f"Catalog {request.params.get('Catalog')} does not exist.", 404)
         handlers = {
-            "StartChangeSet": self._start, "DescribeChangeSet": self._describe,
-            "ListChangeSets": self._list, "DescribeEntity": self._entity,
+            "StartChangeSet": self._start,
+            "DescribeChangeSet": self._describe,
+            "ListChangeSets": self._list,
+            "DescribeEntity": self._entity,
         }
         with self.store.lock:
             self._settle()
@@ -69,10 +71,14 @@ class Catalog:
         option = next(iter(details["DeliveryOptions"][0]["Details"].values()))
         arn = option.get("SageMakerAlgorithmArn") or option["SageMakerModelPackageArn"]
         product = self._product(change["Entity"]["Identifier"], "")
-        product["versions"].append({
-            "Id": str(uuid.uuid5(uuid.NAMESPACE_URL, change_set_id)), "Arn": arn,
-            "VersionTitle": details["Version"]["VersionTitle"], "ReleaseNotes": details["Version"]["ReleaseNotes"],
-        })
+        product["versions"].append(
+            {
+                "Id": str(uuid.uuid5(uuid.NAMESPACE_URL, change_set_id)),
+                "Arn": arn,
+                "VersionTitle": details["Version"]["VersionTitle"],
+                "ReleaseNotes": details["Version"]["ReleaseNotes"],
+            }
+        )
         found = self.sagemaker.find(arn)
         if found:
             found[1]["product"] = change["Entity"]["Identifier"]
@@ -116,10 +122,17 @@ class Catalog:
             failure_code = request.fault.failure_code
         seconds = request.fault.seconds if request.fault and request.fault.seconds is not None else self.seconds
         return {
-            "account": request.account, "token": request.params.get("ClientRequestToken"), "body": body,
-            "name": request.params.get("ChangeSetName", ""), "intent": request.params.get("Intent", "APPLY"),
-            "changes": changes, "started": time.time(), "seconds": seconds, "settled": False,
-            "faults": [list(fault) for fault in faults], "failure_code": failure_code,
+            "account": request.account,
+            "token": request.params.get("ClientRequestToken"),
+            "body": body,
+            "name": request.params.get("ChangeSetName", ""),
+            "intent": request.params.get("Intent", "APPLY"),
+            "changes": changes,
+            "started": time.time(),
+            "seconds": seconds,
+            "settled": False,
+            "faults": [list(fault) for fault in faults],
+            "failure_code": failure_code,
         }
 
     def _change(self, request: Request, change: dict[str, Any]) -> dict[str, Any]:
@@ -140,7 +153,8 @@ class Catalog:
                 raise AwsError(
                     "ResourceInUseException",
                     f"Requested change set has entities locked by change sets - entity: '{identifier}', "
-                    f"change sets: '{change_set_id}'.", 423,
+                    f"change sets: '{change_set_id}'.",
+                    423,
                 )
 
     def _started(self, change_set_id: str, record: dict[str, Any]) -> dict[str, Any]:
@@ -154,8 +168,11 @@ class Catalog:
             raise AwsError("ResourceNotFoundException", f"Change set {change_set_id} does not exist.", 404)
         status = self.status(record)
         answer = {
-            **self._started(change_set_id, record), "ChangeSetName": record["name"], "Intent": record["intent"],
-            "StartTime": _time(record["started"]), "Status": status,
+            **self._started(change_set_id, record),
+            "ChangeSetName": record["name"],
+            "Intent": record["intent"],
+            "StartTime": _time(record["started"]),
+            "Status": status,
             "ChangeSet": [
                 {**change, "Details": json.dumps(change["DetailsDocument"]), "ErrorDetailList": []}
                 for change in record["changes"]
@@ -172,15 +189,19 @@ class Catalog:
         return answer
 
     def _list(self, request: Request) -> dict[str, Any]:
-        return {"ChangeSetSummaryList": [
-            {
-                **self._started(change_set_id, record), "ChangeSetName": record["name"],
-                "StartTime": _time(record["started"]), "Status": self.status(record),
-                "EntityIdList": [change["Entity"]["Identifier"] for change in record["changes"]],
-            }
-            for change_set_id, record in self.store.table("change_sets").items()
-            if record["account"] == request.account
-        ]}
+        return {
+            "ChangeSetSummaryList": [
+                {
+                    **self._started(change_set_id, record),
+                    "ChangeSetName": record["name"],
+                    "StartTime": _time(record["started"]),
+                    "Status": self.status(record),
+                    "EntityIdList": [change["Entity"]["Identifier"] for change in record["changes"]],
+                }
+                for change_set_id, record in self.store.table("change_sets").items()
+                if record["account"] == request.account
+            ]
+        }
 
     def _entity(self, request: Request) -> dict[str, Any]:
         identifier = str(request.params["EntityId"])
@@ -188,15 +209,21 @@ class Catalog:
         document = {
             "Description": {"ProductTitle": identifier, "Visibility": "Limited"},
             "Versions": [
-                {"Id": version["Id"], "VersionTitle": version["VersionTitle"], "ReleaseNotes": version["ReleaseNotes"],
-                 "Sources": [_source(version["Arn"])]}
+                {
+                    "Id": version["Id"],
+                    "VersionTitle": version["VersionTitle"],
+                    "ReleaseNotes": version["ReleaseNotes"],
+                    "Sources": [_source(version["Arn"])],
+                }
                 for version in product["versions"]
             ],
         }
         owner = f"arn:aws:aws-marketplace:us-east-1:{request.account}:{CATALOG}"
         return {
-            "EntityType": _PRODUCT_TYPE, "EntityIdentifier": f"{identifier}@{len(product['versions']) + 1}",
+            "EntityType": _PRODUCT_TYPE,
+            "EntityIdentifier": f"{identifier}@{len(product['versions']) + 1}",
             "EntityArn": f"{owner}/MachineLearningProduct/{identifier}",
             "LastModifiedDate": _time(product["modified"]),
-            "Details": json.dumps(document), "DetailsDocument": document,
+            "Details": json.dumps(document),
+            "DetailsDocument": document,
         }

@@ -16,8 +16,11 @@ _ROLE = re.compile(r"arn:aws:iam::\d{12}:role/[A-Za-z0-9_+=,.@-]+")
 _URL = re.compile(r"https://[-a-zA-Z0-9@._]{1,256}\.[a-zA-Z0-9()]{2,63}\b[-a-zA-Z0-9@_+./]*")
 #: Field (dotted) and its longest text.
 _TEXTS = {
-    "UsageInstructions": 10_000, "SampleNotebookUrl": 2_000, "RepositoryUrl": 2_000,
-    "InputProperties.Description": 10_000, "OutputProperties.Description": 10_000,
+    "UsageInstructions": 10_000,
+    "SampleNotebookUrl": 2_000,
+    "RepositoryUrl": 2_000,
+    "InputProperties.Description": 10_000,
+    "OutputProperties.Description": 10_000,
 }
 _OBJECTS = ("InputProperties.SampleInput", "OutputProperties.SampleOutput", "RecommendedInstanceTypes")
 _SUPPORTED = {

@@ -36,9 +36,15 @@ class Images:
 
     def _token(self) -> dict[str, Any]:
         token = base64.b64encode(f"{self.registry.username}:{self.registry.password}".encode()).decode()
-        return {"authorizationData": [{
-            "authorizationToken": token, "expiresAt": time.time() + TOKEN_SECONDS, "proxyEndpoint": self.registry.url,
-        }]}
+        return {
+            "authorizationData": [
+                {
+                    "authorizationToken": token,
+                    "expiresAt": time.time() + TOKEN_SECONDS,
+                    "proxyEndpoint": self.registry.url,
+                }
+            ]
+        }
 
     def _batch_get(self, request: Request) -> dict[str, Any]:
         repository = str(request.params["repositoryName"])
@@ -46,15 +52,23 @@ class Images:
         for wanted in request.params["imageIds"]:
             found = self.registry.manifest(repository, wanted.get("imageDigest") or wanted.get("imageTag", ""))
             if found is None:
-                failures.append({
-                    "imageId": wanted, "failureCode": "ImageNotFound", "failureReason": "Requested image not found",
-                })
+                failures.append(
+                    {
+                        "imageId": wanted,
+                        "failureCode": "ImageNotFound",
+                        "failureReason": "Requested image not found",
+                    }
+                )
             else:
-                images.append({
-                    "registryId": request.account, "repositoryName": repository,
-                    "imageId": {**wanted, "imageDigest": found.digest},
-                    "imageManifest": found.body, "imageManifestMediaType": found.media_type,
-                })
+                images.append(
+                    {
+                        "registryId": request.account,
+                        "repositoryName": repository,
+                        "imageId": {**wanted, "imageDigest": found.digest},
+                        "imageManifest": found.body,
+                        "imageManifestMediaType": found.media_type,
+                    }
+                )
         return {"images": images, "failures": failures}
 
     def _describe(self, request: Request) -> dict[str, Any]:
@@ -64,13 +78,18 @@ class Images:
             found = self.registry.manifest(repository, wanted.get("imageDigest") or wanted.get("imageTag", ""))
             if found is None:
                 raise AwsError(
-                    "ImageNotFoundException", f"The image with imageId {wanted} does not exist within the repository "
+                    "ImageNotFoundException",
+                    f"The image with imageId {wanted} does not exist within the repository "
                     f"with name '{repository}' in the registry with id '{request.account}'",
                 )
-            details.append({
-                "registryId": request.account, "repositoryName": repository, "imageDigest": found.digest,
-                "imageManifestMediaType": found.media_type,
-            })
+            details.append(
+                {
+                    "registryId": request.account,
+                    "repositoryName": repository,
+                    "imageDigest": found.digest,
+                    "imageManifestMediaType": found.media_type,
+                }
+            )
         return {"imageDetails": details}
 
     def check(self, request: Request, image: str, digest: str) -> str:

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 import requests
 
-_MANIFESTS = ", ".join((
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.index.v1+json",
-))
+_MANIFESTS = ", ".join(
+    (
+        "application/vnd.docker.distribution.manifest.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.index.v1+json",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,9 @@ class Registry:
         """
         answer = requests.get(
             f"{self.url.rstrip('/')}/v2/{repository}/manifests/{reference}",
-            auth=(self.username, self.password), headers={"Accept": _MANIFESTS}, timeout=10,
+            auth=(self.username, self.password),
+            headers={"Accept": _MANIFESTS},
+            timeout=10,
         )
         if answer.status_code == 404:
             return None

@@ -18,7 +18,13 @@ PLATFORM_ACCOUNT = "123456789012"
 _SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _KEY_OFFSET = 0x8000000000  # access key ids carry their account, shifted by this and halved
 _RESOURCE_NAMES = (
-    "AlgorithmName", "ModelPackageName", "ResourceArn", "repositoryName", "RoleArn", "ChangeSetId", "EntityId",
+    "AlgorithmName",
+    "ModelPackageName",
+    "ResourceArn",
+    "repositoryName",
+    "RoleArn",
+    "ChangeSetId",
+    "EntityId",
 )
 
 

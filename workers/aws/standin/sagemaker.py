@@ -27,7 +27,10 @@ class Kind:
 ALGORITHM = Kind("algorithms", "Algorithm", "algorithm", "ValidationException")
 MODEL_PACKAGE = Kind("model_packages", "ModelPackage", "model-package", "ConflictException")
 _KINDS = {
-    "Algorithm": ALGORITHM, "Algorithms": ALGORITHM, "ModelPackage": MODEL_PACKAGE, "ModelPackages": MODEL_PACKAGE,
+    "Algorithm": ALGORITHM,
+    "Algorithms": ALGORITHM,
+    "ModelPackage": MODEL_PACKAGE,
+    "ModelPackages": MODEL_PACKAGE,
 }
 _NOT_DESCRIBED = frozenset({"Tags", "ClientToken"})
 
@@ -45,10 +48,19 @@ def _profiles(params: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 class SageMaker:
-    operations = frozenset({
-        "CreateAlgorithm", "DescribeAlgorithm", "ListAlgorithms", "DeleteAlgorithm",
-        "CreateModelPackage", "DescribeModelPackage", "ListModelPackages", "DeleteModelPackage", "ListTags",
-    })
+    operations = frozenset(
+        {
+            "CreateAlgorithm",
+            "DescribeAlgorithm",
+            "ListAlgorithms",
+            "DeleteAlgorithm",
+            "CreateModelPackage",
+            "DescribeModelPackage",
+            "ListModelPackages",
+            "DeleteModelPackage",
+            "ListTags",
+        }
+    )
 
     def __init__(self, store: Store, images: Images, seconds: float) -> None:
         self.store, self.images, self.seconds = store, images, seconds
@@ -98,7 +110,10 @@ class SageMaker:
         self._check_specifications(kind, params)
         failure = self._failure(request)
         self.store.table(kind.table)[arn] = {
-            "account": request.account, "params": params, "created": time.time(), "failure": failure,
+            "account": request.account,
+            "params": params,
+            "created": time.time(),
+            "failure": failure,
             "seconds": request.fault.seconds if request.fault and request.fault.seconds is not None else self.seconds,
         }
         self.store.save()
@@ -167,16 +182,19 @@ class SageMaker:
         params = record["params"]
         names = sorted({image for image, _ in _images(params)})
         described = {key: value for key, value in params.items() if key not in _NOT_DESCRIBED}
-        described.update({
-            f"{kind.prefix}Arn": arn, "CreationTime": record["created"],
-            f"{kind.prefix}Status": self.status(record),
-            f"{kind.prefix}StatusDetails": {
-                "ValidationStatuses": [
-                    self._items(record, "validation", profile["ProfileName"]) for profile in _profiles(params)
-                ],
-                "ImageScanStatuses": [self._items(record, "image_scan", name) for name in names],
-            },
-        })
+        described.update(
+            {
+                f"{kind.prefix}Arn": arn,
+                "CreationTime": record["created"],
+                f"{kind.prefix}Status": self.status(record),
+                f"{kind.prefix}StatusDetails": {
+                    "ValidationStatuses": [
+                        self._items(record, "validation", profile["ProfileName"]) for profile in _profiles(params)
+                    ],
+                    "ImageScanStatuses": [self._items(record, "image_scan", name) for name in names],
+                },
+            }
+        )
         if kind is ALGORITHM and record.get("product"):
             described["ProductId"] = record["product"]
         return described
@@ -185,8 +203,10 @@ class SageMaker:
         wanted = str(request.params.get("NameContains", "")).lower()
         summaries = [
             {
-                f"{kind.prefix}Name": record["params"][f"{kind.prefix}Name"], f"{kind.prefix}Arn": arn,
-                "CreationTime": record["created"], f"{kind.prefix}Status": self.status(record),
+                f"{kind.prefix}Name": record["params"][f"{kind.prefix}Name"],
+                f"{kind.prefix}Arn": arn,
+                "CreationTime": record["created"],
+                f"{kind.prefix}Status": self.status(record),
             }
             for arn, record in sorted(self.store.table(kind.table).items())
             if record["account"] == request.account and f":{request.region}:" in arn and wanted in arn

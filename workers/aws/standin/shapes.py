@@ -71,8 +71,15 @@ def _join(path: str, name: str) -> str:
 
 
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,), "structure": (dict,), "map": (dict,), "list": (list,), "boolean": (bool,),
-    "integer": (int,), "long": (int,), "float": (int, float), "double": (int, float),
+    "string": (str,),
+    "structure": (dict,),
+    "map": (dict,),
+    "list": (list,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "long": (int,),
+    "float": (int, float),
+    "double": (int, float),
 }
 
 

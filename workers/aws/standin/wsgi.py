@@ -29,8 +29,17 @@ StartResponse = Callable[..., Any]
 Answer = tuple[int, dict[str, str], bytes]
 log = logging.getLogger("standin")
 
-_PHRASES = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 422: "Unprocessable Entity",
-            423: "Locked", 429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable"}
+_PHRASES = {
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    422: "Unprocessable Entity",
+    423: "Locked",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
 
 
 class Standin:
@@ -43,7 +52,9 @@ class Standin:
         self.shelf.restore()
         sagemaker = SageMaker(store, images, seconds)
         self.own: dict[str, Any] = {
-            "ecr": images, "sagemaker": sagemaker, "aws-marketplace": Catalog(store, sagemaker, seconds),
+            "ecr": images,
+            "sagemaker": sagemaker,
+            "aws-marketplace": Catalog(store, sagemaker, seconds),
         }
         self.moto = DomainDispatcherApplication(create_backend_app)
 
@@ -143,8 +154,10 @@ def _refusal(request: Request, error: AwsError) -> Answer:
     headers = {"x-amzn-RequestId": str(uuid4()), "x-amzn-ErrorType": error.code}
     if request.service in ("sts", "iam", "s3"):
         inner = f"<Code>{error.code}</Code><Message>{error.message}</Message>"
-        text = f"<Error>{inner}</Error>" if request.service == "s3" else (
-            f"<ErrorResponse><Error><Type>Sender</Type>{inner}</Error></ErrorResponse>"
+        text = (
+            f"<Error>{inner}</Error>"
+            if request.service == "s3"
+            else (f"<ErrorResponse><Error><Type>Sender</Type>{inner}</Error></ErrorResponse>")
         )
         return error.status, {**headers, "Content-Type": "text/xml"}, text.encode()
     status = error.status
