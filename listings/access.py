@@ -17,7 +17,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 
-from listings.models import Membership, Release, Role, Team
+from listings.models import AuditEvent, Membership, Release, Role, Team
 
 
 class Permission(StrEnum):
@@ -95,11 +95,17 @@ def can_decide(user: Any, release: Release) -> Decision:
     admin = can(user, Permission.ADMIN)
     if not admin:
         return admin
-    if user.pk == release.requested_by_id:
+    if user.pk == release.requested_by_id or _asked(user, release):
         return Decision(False, "You asked for this release; another admin must decide.")
     if user.pk == release.version.author_id:
         return Decision(False, "You made this version; another admin must decide.")
     return ALLOWED
+
+
+def _asked(user: Any, release: Release) -> bool:
+    """Whether the user asked for this release in any round, not just the latest."""
+    acts = ("release.request", "release.resubmit")
+    return AuditEvent.objects.filter(release_id=release.pk, actor=user, action__in=acts).exists()
 
 
 def require(user: Any, permission: Permission, team: Team | None = None) -> None:

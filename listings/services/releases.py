@@ -155,7 +155,7 @@ def resubmit(user: Any, release: Release, comment: str = "") -> None:
     """Ask for review again after changes were requested."""
     require(user, Permission.RELEASE, release.version.listing.team)
     verdict = _demand_verdict(release.run)
-    _move(release, ReleaseState.CHANGES_REQUESTED, ReleaseState.IN_REVIEW, requested_by=user, verdict=verdict)
+    _move(release, ReleaseState.CHANGES_REQUESTED, ReleaseState.IN_REVIEW, verdict=verdict)
     if comment.strip():
         Comment.objects.create(release=release, author=user, body=comment.strip())
     _record(user, "resubmit", release)

@@ -295,3 +295,16 @@ def test_a_published_version_is_not_released_again(seller: Any, admin: Any, appr
     flow.end(approved, "publish", PUBLISHED)
     with pytest.raises(ProblemError, match="RELEASE-DONE"):
         releases.request_release(seller, passed)
+
+
+def test_nobody_who_asked_in_any_round_may_approve(
+    seller: Any, admin: Any, make_user: Any, team: Any, in_review: Release
+) -> None:
+    both = make_user("both", is_staff=True)
+    teams.add_member(seller, team, both.email, Role.RELEASER)
+    releases.ask_for_changes(admin, in_review, "please name the metric")
+    releases.resubmit(both, in_review, "named")
+    with pytest.raises(ProblemError, match="RELEASE-NOT-YOURS"):
+        releases.approve(both, in_review)
+    assert in_review.requested_by == seller
+    releases.approve(admin, in_review)
