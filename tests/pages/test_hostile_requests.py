@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from django.urls import reverse
 
 from listings.models import Team
 from portal import limits
+from tests.asynchronous import run_async
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ class Web:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     def status(self) -> int:
-        asyncio.run(limits.limited(self.application)(self.scope, self.receive, self.send))
+        run_async(limits.limited(self.application)(self.scope, self.receive, self.send))
         return int(self.sent[0]["status"])
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from portal import limits
+from tests.asynchronous import run_async
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FORM = "application/x-www-form-urlencoded"
@@ -35,7 +35,7 @@ def test_files_are_taken_only_from_who_is_signed_in(signed_in: Client, team: Any
 
     def limit(path: str, cookie: str) -> int:
         scope = {"path": path, "headers": [(b"cookie", cookie.encode())]}
-        return asyncio.run(limits._limit(scope))
+        return run_async(limits._limit(scope))
 
     small, large = limits.most_bytes("/"), limits.most_bytes("/t/x/uploads/")
     assert small < large
