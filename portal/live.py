@@ -18,6 +18,7 @@ import re
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from types import FrameType
@@ -50,6 +51,8 @@ LIFE_SECONDS = 15 * 60.0
 #: A viewer that takes nothing for this long has gone away without saying so.
 SEND_SECONDS = 60.0
 MAX_VIEWERS = 1000
+#: Of one user, so that nobody takes the places of all.
+MAX_VIEWERS_EACH = 40
 NEVER = float("-inf")
 
 HEADERS = [
@@ -72,6 +75,7 @@ class Metrics:
 
 
 metrics = Metrics()
+_streams_of: Counter[str] = Counter()
 _hub: Hub | None = None
 _hub_loop: asyncio.AbstractEventLoop | None = None
 
@@ -81,7 +85,7 @@ class _Gone(Exception):
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    refusal = _refusal(scope)
+    user, refusal = _admitted(scope)
     if refusal is not None:
         metrics.refused += 1
         await _refuse(send, *refusal)
@@ -89,6 +93,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     owner_id = UUID(_match(scope))
     hub = _current_hub()
     viewer = hub.join(owner_id)
+    _streams_of[user] += 1
     metrics.viewers += 1
     metrics.opened += 1
     leaving = asyncio.create_task(_until_gone(receive))
@@ -101,6 +106,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         results = await asyncio.gather(leaving, serving, return_exceptions=True)
         hub.leave(viewer)
         metrics.viewers -= 1
+        _streams_of[user] -= 1
+        if not _streams_of[user]:
+            del _streams_of[user]
     error = results[1]
     if isinstance(error, Exception) and not isinstance(error, (_Gone, OSError)):
         logger.error("live stream %s failed", owner_id, exc_info=error)
@@ -234,19 +242,26 @@ def _query(scope: Scope, name: str) -> str:
     return parse_qs(query.decode("latin-1")).get(name, [""])[-1]
 
 
-def _refusal(scope: Scope) -> tuple[int, str, str] | None:
-    """Status, code and sentence, if this request gets no stream."""
+def _admitted(scope: Scope) -> tuple[str, tuple[int, str, str] | None]:
+    """Whose ticket it is; and status, code and sentence, if this request gets no stream."""
     owner = _match(scope)
     if not owner:
-        return 404, "not_found", "There is no such stream."
+        return "", (404, "not_found", "There is no such stream.")
     if scope["method"] != "GET":
-        return 405, "method_not_allowed", "A live stream can only be read."
+        return "", (405, "method_not_allowed", "A live stream can only be read.")
     try:
-        read_ticket(_query(scope, "ticket"), UUID(owner))
+        user = read_ticket(_query(scope, "ticket"), UUID(owner))
     except TicketError as error:
-        return 403, f"ticket_{error}", "The ticket is missing, too old, or for another page. Ask for a new one."
+        sentence = "The ticket is missing, too old, or for another page. Ask for a new one."
+        return "", (403, f"ticket_{error}", sentence)
+    return user, _full(user)
+
+
+def _full(user: str) -> tuple[int, str, str] | None:
     if metrics.viewers >= MAX_VIEWERS:
         return 503, "too_many_viewers", "Too many pages are following live. Try again soon."
+    if _streams_of[user] >= MAX_VIEWERS_EACH:
+        return 503, "too_many_viewers", "Too many of your pages are following live. Close some of them."
     if _hub is not None and _hub.stopping:
         return 503, "stopping", "The portal is restarting. Try again in a moment."
     return None

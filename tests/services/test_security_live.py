@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from listings import livelog
 from portal import live
-from tests.services.live_fixtures import LiveServer, Stream, real_redis, stream_server, wait_for
+from tests.services.live_fixtures import LiveServer, RealRedis, Stream, real_redis, stream_server, wait_for
 
 __all__ = ["stream_server", "real_redis"]
 
 
-def test_one_user_follows_only_so_many_streams_and_may_again_after_leaving(
-    stream_server: LiveServer, monkeypatch: pytest.MonkeyPatch
+def test_one_user_follows_only_so_many_streams_and_may_again_when_one_has_ended(
+    stream_server: LiveServer, real_redis: RealRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "MAX_VIEWERS_EACH", 1)
-    user = uuid4()
+    user, owner_id = uuid4(), uuid4()
 
-    def follow() -> Stream:
-        owner_id = uuid4()
-        return Stream(stream_server, owner_id, ticket=livelog.issue_ticket(owner_id, user))
+    def follow(what: UUID) -> Stream:
+        return Stream(stream_server, what, ticket=livelog.issue_ticket(what, user))
 
-    first = follow()
+    first = follow(owner_id)
     first.until("status")
-    assert follow().status == 503
-    other = Stream(stream_server, uuid4())
-    assert other.status == 200
-    first.response.close()
-    first.close()
+    assert follow(uuid4()).status == 503
+    assert Stream(stream_server, uuid4()).status == 200
+    stream_server.final.add(owner_id)
+    livelog.announce(real_redis.url, owner_id, {"kind": "run", "state": "passed", "final": True})
+    first.until("end")
     wait_for(lambda: str(user) not in live._streams_of)
-    last = follow()
-    assert last.status == 200
-    last.response.close()
-    last.close()
-    other.response.close()
-    other.close()
+    assert follow(uuid4()).status == 200
