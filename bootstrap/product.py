@@ -38,7 +38,7 @@ def start(home: Home, env: dict[str, str], port: int) -> None:
 def _programs(home: Home, env: dict[str, str], port: int) -> list[processes.Program]:
     portal = [str(PYTHON), "-m", "uvicorn", "portal.asgi:application", "--host", ports.LOOPBACK, "--port", str(port)]
     # Open event streams would otherwise hold a stopping portal for as long as their readers stay.
-    portal += ["--timeout-graceful-shutdown", "3", "--no-access-log", "--lifespan", "auto"]
+    portal += ["--timeout-graceful-shutdown", "3", "--no-access-log", "--lifespan", "auto", "--no-proxy-headers"]
     schedule = str(home.path("beat", "schedule"))
     return [
         processes.Program(PORTAL, portal, ready=lambda: _is_healthy(port), env=env),

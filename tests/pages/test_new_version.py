@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
+from django.urls import reverse
 
 from listings import spec
 from listings.models import Kind, Listing, Run, Upload, UploadPurpose, Version
@@ -295,3 +296,11 @@ def test_the_longest_specification_can_be_sent(signed_in: Client, listing: Listi
     first = data["training"]["SupportedHyperParameters"][0]
     data["training"]["SupportedHyperParameters"] += [{**first, "Name": f"p{number}"} for number in range(97)]
     assert signed_in.post(url_of(listing), typed(spec.from_data(data), upload)).status_code == 302
+
+
+def test_a_team_without_aws_is_told_before_it_runs_anything(seller: Any, client: Client, listing: Listing) -> None:
+    client.force_login(seller)
+    address = reverse("version_new", args=[listing.team.slug, listing.slug])
+    assert "is not connected to AWS" not in client.get(address).content.decode()
+    Team.objects.update(s3_bucket="")
+    assert "is not connected to AWS" in client.get(address).content.decode()
