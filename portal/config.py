@@ -41,9 +41,6 @@ class SlipwaySettings(BaseSettings):
     mail_url: str = ""
     mail_from: str = "Slipway <slipway@localhost>"
 
-    storage: Literal["file", "s3"] = "file"
-    storage_bucket: str = ""
-
     #: A registry has several names: as the engine reaches it, and as worker processes do.
     staging_registry_engine: str = "127.0.0.1:5000"
     staging_registry_worker: str = "127.0.0.1:5000"
@@ -53,7 +50,6 @@ class SlipwaySettings(BaseSettings):
     aws_endpoint_url: str = ""
     aws_region: str = "us-east-1"
     aws_poll_seconds: float = 30.0
-    aws_wait_hours: float = 24.0
 
     worker_host: str = Field(default_factory=socket.gethostname)
     engine_slots: int = 2
