@@ -25,9 +25,9 @@ class Suite:
 
 
 PLAN = (
-    Suite("sqlite", ("unit", "services", "pages"), "sqlite", workers=2),
+    Suite("sqlite", ("unit", "services", "pages"), "sqlite", workers=3),
     Suite("sqlite-crash", ("crash",), "sqlite", workers=2),
-    Suite("postgresql", ("unit", "services", "pages"), "postgresql", workers=2),
+    Suite("postgresql", ("unit", "services", "pages"), "postgresql", workers=3),
     Suite("postgresql-crash", ("crash",), "postgresql", workers=2),
     Suite("engine", ("engine",), "postgresql", workers=3),
     Suite("e2e", ("e2e",), "postgresql", workers=1),
