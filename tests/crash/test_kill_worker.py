@@ -6,6 +6,7 @@ import io
 import tarfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +98,12 @@ def running(run: Run, step: str) -> Attempt | None:
     return Attempt.objects.filter(step__run=run, step__name=step, state="running").first()
 
 
+def has_logged(data_dir: Path, attempt: Attempt) -> bool:
+    """Whether the attempt's worker has written a line, so that its death is one in the middle of the step."""
+    spools = data_dir.glob(f"spool/*/{attempt.pk}/*")
+    return any(b"\n[" in spool.read_bytes() for spool in spools if spool.is_file())
+
+
 def ended(run: Run) -> bool:
     run.refresh_from_db()
     return run.state != RunState.ACTIVE
@@ -112,13 +119,21 @@ CASES = {
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("step", CASES)
 def test_a_killed_worker_costs_one_attempt_and_nothing_else(
-    step: str, stack: Stack, engine: Engine, seller: Any, aws_team: Team, registry: Registry, neighbour: Any
+    step: str,
+    stack: Stack,
+    engine: Engine,
+    seller: Any,
+    aws_team: Team,
+    registry: Registry,
+    neighbour: Any,
+    data_dir: Path,
 ) -> None:
     stack.control_worker()
     stack.beat()
     worker = stack.engine_worker()
     run = submit(seller, aws_team, f"Killed {step}", context_with(**CASES[step]))
     first = wait_until(f"{step} runs", lambda: running(run, step), every=0.02)
+    wait_until(f"{step} has begun to log", lambda: has_logged(data_dir, first), every=0.02)
     if step in ("build", "test"):
         wait_until(f"{step} has something in the engine", lambda: len(ours(engine)) > 0)
     stack.kill(worker)
