@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from io import BytesIO
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from listings.models import Kind, Listing, Team, Upload, UploadPurpose, Version
 from listings.services import listings as listing_service
@@ -81,5 +84,13 @@ def draft(seller: Any, listing: Listing, upload: Upload) -> Version:
 
 
 def pytest_configure() -> None:
+    # A busy machine is no failure; continuous integration tries the same examples each time.
+    hypothesis_settings.register_profile(
+        "slipway",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=bool(os.environ.get("CI")),
+    )
+    hypothesis_settings.load_profile("slipway")
     # Spools and working folders of tests never mix with those of a running portal.
     object.__setattr__(settings.SLIPWAY, "data_dir", Path(tempfile.mkdtemp(prefix="slipway-test-")))

@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import tempfile
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,7 +121,6 @@ def _execute(attempt: Attempt, log: AttemptLog, stop: Stop, workdir: Path) -> tu
             return _stopped(attempt, stop.reason)
         logger.exception("step crashed")
         log.line(f"Slipway made a mistake; its id is {attempt.pk}.", "slipway")
-        logger.debug(traceback.format_exc())
         return StepReport(problem=ProblemReport("PLATFORM-UNEXPECTED", {"attempt": str(attempt.pk)})), None
 
 
