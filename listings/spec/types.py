@@ -6,6 +6,7 @@ import difflib
 import posixpath
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -94,14 +95,16 @@ def check_length(text: str, minimum: int | None, maximum: int | None) -> None:
 
 
 @dataclass(frozen=True)
-class _Leaf:
+class _Leaf(ABC):
     """Annotated metadata: one function turns what was written into the value, or refuses."""
 
+    @abstractmethod
     def read(self, value: Any) -> Any:
-        raise NotImplementedError
+        """The value, or a refusal."""
 
+    @abstractmethod
     def schema(self) -> JsonSchemaValue:
-        raise NotImplementedError
+        """The same rule for editors."""
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.read)
