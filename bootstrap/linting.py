@@ -1,5 +1,6 @@
 """`make lint`: style, types, import rules, migrations, and Django's own check of production settings."""
 
+import base64
 import secrets
 
 from bootstrap.home import PYTHON, SHARED
@@ -15,6 +16,7 @@ def _production() -> dict[str, str]:
     return {
         "SLIPWAY_ENV": "production",
         "SLIPWAY_SECRET_KEY": secret,
+        "SLIPWAY_ENCRYPTION_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         "SLIPWAY_ALLOWED_HOSTS": "slipway.example.com",
         "SLIPWAY_PUBLIC_URL": "https://slipway.example.com",
         "SLIPWAY_STAGING_PASSWORD": secret,

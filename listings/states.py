@@ -40,7 +40,8 @@ RELEASE_STEPS: tuple[StepName, ...] = (StepName.REGISTER, StepName.PUBLISH)
 NEEDS: Mapping[StepName, tuple[StepName, ...]] = {
     StepName.FETCH: (),
     StepName.BUILD: (StepName.FETCH,),
-    StepName.INSPECT: (StepName.BUILD,),
+    # An existing image has nothing to build: then only fetch keeps inspect from starting.
+    StepName.INSPECT: (StepName.FETCH, StepName.BUILD),
     StepName.SCAN: (StepName.INSPECT,),
     StepName.TEST: (StepName.INSPECT,),
     StepName.PUSH: (StepName.INSPECT, StepName.SCAN, StepName.TEST),

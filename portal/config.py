@@ -28,6 +28,8 @@ class SlipwaySettings(BaseSettings):
 
     env: Literal["demo", "development", "test", "production"] = "development"
     secret_key: SecretStr = SecretStr("")
+    #: Fernet keys that seal stored secrets, newest first, comma-separated.
+    encryption_keys: SecretStr = SecretStr("")
     data_dir: Path = ROOT / "var"
     public_url: str = "http://127.0.0.1:8000"
     allowed_hosts: str = ""
@@ -75,6 +77,10 @@ class SlipwaySettings(BaseSettings):
     upload_max_bytes: int = 5 * 1024**3
     source_max_bytes: int = 5 * 1024**3
     source_max_files: int = 200_000
+    #: Hosts (``name``, ``name:port`` or an address) that sources may come from although they are in a private network.
+    source_allow_hosts: str = ""
+    webhook_max_bytes: int = 25 * 1024**2
+    invitation_days: int = 7
 
     build_memory_mb: int = 4096
     build_cpus: float = 2.0
@@ -134,6 +140,7 @@ def require_in_production(config: SlipwaySettings) -> None:
     """Raises ConfigError naming what production lacks."""
     needed = {
         "SLIPWAY_SECRET_KEY": config.secret_key.get_secret_value(),
+        "SLIPWAY_ENCRYPTION_KEYS": config.encryption_keys.get_secret_value(),
         "SLIPWAY_ALLOWED_HOSTS": config.allowed_hosts,
         "SLIPWAY_STAGING_PASSWORD": config.staging_password.get_secret_value(),
         "SLIPWAY_MAIL_URL": config.mail_url,

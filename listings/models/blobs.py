@@ -22,6 +22,7 @@ class Blob(models.Model):
 
 class UploadPurpose(models.TextChoices):
     SOURCE = "source", "Source"
+    BUNDLE = "bundle", "Companion bundle"
     ARTIFACT = "artifact", "Model artifact"
 
 
@@ -36,3 +37,31 @@ class Upload(Row):
 
     def __str__(self) -> str:
         return self.filename
+
+
+class IncomingUpload(Row):
+    """A file that is being sent in pieces. ``size`` and ``offset`` in bytes; ``offset`` is what has arrived.
+
+    ``sha256`` is what the sender says the whole will have, or empty. The bytes lie in storage below ``incoming/``
+    until they are complete; then ``upload`` names the result.
+    """
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    purpose = models.CharField(max_length=16, choices=UploadPurpose)
+    filename = models.CharField(max_length=255)
+    size = models.BigIntegerField()
+    offset = models.BigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True)
+    upload = models.ForeignKey(Upload, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(offset__gte=0, offset__lte=models.F("size")), name="incoming_within_its_size"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.offset} of {self.size} bytes"

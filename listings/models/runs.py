@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Trigger(models.TextChoices):
     SUBMIT = "submit", "submitted"
     RERUN = "rerun", "run again"
+    WEBHOOK = "webhook", "webhook"
 
 
 class Run(Row):

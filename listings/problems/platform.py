@@ -70,6 +70,11 @@ PROBLEMS: tuple[Problem, ...] = (
             "Nothing to change: the step was queued again, up to {limit} times.", _RETRY),
     Problem("PLATFORM-TIMEOUT", _S, "The step took too long", "{step} ran for longer than {limit}.",
             "Make the step faster, or ask the operator to raise its limit; then retry the step.", _RETRY),
+    Problem("SECRET-UNREADABLE", _P, "A stored secret cannot be read",
+            "None of the installation's encryption keys opens it.",
+            "The operator puts the old key back into SLIPWAY_ENCRYPTION_KEYS, or an owner rotates the secret.", _CALL),
+    Problem("CREDENTIAL-UNKNOWN", _S, "That credential cannot be used here", "It belongs to another team.",
+            "Choose one of this team's.", _FIX),
     Problem("PLATFORM-BLOB-LOST", _P, "A stored file is missing", "Storage no longer has the file {sha256}.",
             "The operator restores storage from its backup, or the file is uploaded again.", _CALL),
 )  # fmt: skip

@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Q, Sum
 from django.utils import timezone
 
-from listings.models import Attempt, Release, Run, Step, Version, WorkerProcess
+from listings.models import Attempt, Release, Run, SourceKind, Step, Version, WorkerProcess
 from listings.models.runs import Trigger
 from listings.services import journal, signals
 from listings.states import (
@@ -113,9 +113,25 @@ def start_run(version: Version, user: Any, trigger: Trigger) -> Run:
     """Make the next run of a version with its steps, and plan it."""
     number = (version.runs.aggregate(last=Max("number"))["last"] or 0) + 1
     run = Run.objects.create(version=version, number=number, trigger=trigger, started_by=user)
-    Step.objects.bulk_create([Step(run=run, name=name, position=i) for i, name in enumerate(RUN_STEPS)])
+    skipped = {StepName.BUILD} if version.source_kind == SourceKind.IMAGE else set()
+    Step.objects.bulk_create([
+        Step(run=run, name=name, position=i, state=StepState.SKIPPED if name in skipped else StepState.WAITING)
+        for i, name in enumerate(RUN_STEPS)
+    ])  # fmt: skip
     plan(run)
     return run
+
+
+def supersede(run: Run) -> bool:
+    """End a run of which nothing has started yet: a newer commit took its place. False if it has begun or ended."""
+    with transaction.atomic():
+        hold(run)
+        begun = Attempt.objects.filter(step__run=run).exclude(state=AttemptState.QUEUED).exists()
+        if begun or not Run.objects.filter(pk=run.pk, state=RunState.ACTIVE).update(superseded=True):
+            return False
+        stop(None, run)
+        plan(run)
+        return True
 
 
 def plan(owner: Run | Release) -> None:

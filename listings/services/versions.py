@@ -15,6 +15,7 @@ from listings.models import Listing, Run, Team, Upload, UploadPurpose, Version
 from listings.models.runs import Trigger
 from listings.problems import ProblemError
 from listings.services import audit, planning
+from listings.services.origins import Origin, require_own, require_own_upload
 from listings.states import VERSION_MOVES, StaleState, VersionState, transition
 
 _NUMBER_LENGTH, _KEY_LENGTH = 64, 200  # what the columns hold
@@ -59,38 +60,37 @@ def create_version(
     listing: Listing,
     *,
     number: str,
-    source: Upload,
+    source: Upload | Origin,
     artifact: Upload | None = None,
     spec: dict[str, Any] | None = None,
     notes: str = "",
 ) -> Version:
-    """Make a draft. Raises ProblemError for a bad or taken number, an archived listing, or a foreign upload."""
+    """Make a draft. ``source`` is where the container comes from; an Upload is a build context.
+
+    Raises ProblemError for a bad or taken number, an archived listing, a foreign upload or credential.
+    """
     require(user, Permission.DEVELOP, listing.team)
     if listing.is_archived:
         raise ProblemError("LISTING-ARCHIVED", listing=listing.name)
     key = number_key(number)
-    _own(listing, source, UploadPurpose.SOURCE)
+    origin = source if isinstance(source, Origin) else Origin.uploaded(source)
+    require_own(listing, origin)
     if artifact is not None:
-        _own(listing, artifact, UploadPurpose.ARTIFACT)
+        require_own_upload(listing, artifact, UploadPurpose.ARTIFACT)
     try:
         with transaction.atomic():
             version = Version.objects.create(
-                listing=listing, number=number, number_key=key, source=source, artifact=artifact, spec=spec,
-                notes=notes, author=user,
+                listing=listing, number=number, number_key=key, artifact=artifact, spec=spec, notes=notes,
+                author=user, **origin.columns(),
             )  # fmt: skip
     except IntegrityError:
         raise ProblemError("VERSION-TAKEN", number=number, listing=listing.name) from None
-    audit.record(user, "version.create", version, listing=listing, url=links.version(version), source=source.blob_id)
+    audit.record(user, "version.create", version, listing=listing, url=links.version(version), source=origin.label())
     return version
 
 
-def _own(listing: Listing, upload: Upload, purpose: UploadPurpose) -> None:
-    if upload.team_id != listing.team_id or upload.purpose != purpose:
-        raise ProblemError("UPLOAD-UNKNOWN", filename=upload.filename)
-
-
 @transaction.atomic
-def submit_version(user: Any, version: Version) -> Run:
+def submit_version(user: Any, version: Version, trigger: Trigger = Trigger.SUBMIT) -> Run:
     """Freeze a draft and start its first run. Raises ProblemError VERSION-SUBMITTED if that has happened."""
     require(user, Permission.DEVELOP, version.listing.team)
     try:
@@ -101,7 +101,7 @@ def submit_version(user: Any, version: Version) -> Run:
     except StaleState:
         raise ProblemError("VERSION-SUBMITTED", number=version.number) from None
     version.refresh_from_db()
-    run = planning.start_run(version, user, Trigger.SUBMIT)
+    run = planning.start_run(version, user, trigger)
     audit.record(user, "version.submit", version, listing=version.listing, url=links.version(version))
     return run
 
@@ -115,3 +115,11 @@ def delete_draft(user: Any, version: Version) -> None:
     if not deleted:
         raise ProblemError("VERSION-SUBMITTED", number=version.number)
     audit.record(user, "version.delete_draft", subject, listing=listing, url=links.listing(listing))
+
+
+def pin_source(version: Version, *, commit: str = "", image_digest: str = "") -> None:
+    """Note what the version's ref or image reference meant when it was first fetched; later runs build the same."""
+    if commit:
+        Version.objects.filter(pk=version.pk, git_commit="").update(git_commit=commit)
+    if image_digest:
+        Version.objects.filter(pk=version.pk, image_digest="").update(image_digest=image_digest)

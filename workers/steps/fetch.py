@@ -62,6 +62,8 @@ def _from_form(context: StepContext) -> VersionSpec | None:
 
 def _archive(context: StepContext, form: VersionSpec | None) -> tuple[Normalised, Blob]:
     upload, log = context.version.source, context.log
+    if upload is None:
+        raise ProblemError("SOURCE-NO-UPLOAD")
     log.section("Source")
     log.line(f"{upload.filename}, {readable(upload.blob.size)}, sha256 {upload.blob.sha256}", "slipway")
     config = settings.SLIPWAY
