@@ -10,11 +10,35 @@ from collections.abc import Iterator
 
 from listings.problems.base import NextAction, Owner, Problem, ProblemError, fill
 
-from listings.problems import aws, build, governance, image, platform, push, release, source, spec, testing  # isort: skip
+from listings.problems import (  # isort: skip
+    aws,
+    build,
+    governance,
+    image,
+    platform,
+    push,
+    release,
+    source,
+    spec,
+    statuses,
+    testing,
+)
 
 __all__ = ["NextAction", "Owner", "Problem", "ProblemError", "all_problems", "fill", "get"]
 
-_MODULES = (source, spec, build, image, testing, push, governance, release, aws, platform)
+_MODULES = (
+    source,
+    spec,
+    build,
+    image,
+    testing,
+    push,
+    governance,
+    release,
+    aws,
+    platform,
+    statuses,
+)
 
 
 def _collect() -> dict[str, Problem]:

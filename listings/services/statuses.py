@@ -1,0 +1,98 @@
+"""What the code host is told of a run: one CommitStatus per change, sent by the control worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from listings import links
+from listings.access import Permission, require
+from listings.models import CommitStatus, ListingSource, Run, SourceKind, StatusState
+from listings.problems import ProblemError
+from listings.reports import ProblemReport
+from listings.services import audit
+from listings.states import RunState
+
+_STATE = {RunState.ACTIVE: StatusState.PENDING, RunState.PASSED: StatusState.SUCCESS}
+#: A sender that died holds a report for no longer than this.
+_HELD = timedelta(seconds=60)
+_FIRST_WAIT = timedelta(seconds=15)
+_TRIES = 9  # 15 s, doubled each time: given up after about an hour
+_WAITS_AT_MOST = timedelta(minutes=20)
+
+
+def state_of(run: Run) -> StatusState:
+    """How a code host would put it; a cancelled or superseded run is no success."""
+    return _STATE.get(RunState(run.state), StatusState.FAILURE)
+
+
+def report(run: Run) -> None:
+    """Note that the code host is to be told of the run's state, if the source says so and a commit is known."""
+    version = run.version
+    if version.source_kind != SourceKind.GIT or not version.git_commit or _source_of(run) is None:
+        return
+    state = state_of(run)
+    last = run.commit_statuses.order_by("-created_at").first()
+    if last is not None and last.state == state:
+        return
+    with transaction.atomic():
+        # What was not sent yet is old news.
+        run.commit_statuses.filter(next_at__isnull=False).update(next_at=None)
+        CommitStatus.objects.create(run=run, state=state, next_at=timezone.now())
+
+
+def _source_of(run: Run) -> ListingSource | None:
+    """The standing source that says where to report, if it is the repository that the version came from."""
+    found = ListingSource.objects.filter(listing_id=run.version.listing_id).exclude(status_provider="").first()
+    return found if found is not None and found.git_url == run.version.git_url else None
+
+
+def claim_due(now: datetime | None = None, *, limit: int = 10) -> list[tuple[CommitStatus, ListingSource]]:
+    """Reports that are due, held for this sender; those whose source no longer reports are dropped."""
+    now = now or timezone.now()
+    claimed = []
+    due = CommitStatus.objects.filter(next_at__lte=now).select_related("run__version__listing__team")
+    for status in due.order_by("next_at")[:limit]:
+        source = _source_of(status.run)
+        until = now + _HELD if source is not None else None
+        rows = CommitStatus.objects.filter(pk=status.pk, next_at=status.next_at)
+        if rows.update(next_at=until) and source is not None:
+            claimed.append((status, source))
+    return claimed
+
+
+def sent(status: CommitStatus) -> None:
+    """The code host took it."""
+    CommitStatus.objects.filter(pk=status.pk).update(
+        sent_at=timezone.now(), next_at=None, problem_code="", problem_params={}
+    )
+
+
+def not_sent(status: CommitStatus, problem: ProblemReport, *, passing: bool) -> None:
+    """The code host did not take it. What is ``passing`` is tried again, ever more slowly, for about an hour."""
+    tries = status.tries + 1
+    wait = min(_FIRST_WAIT * 2**status.tries, _WAITS_AT_MOST)
+    again = timezone.now() + wait if passing and tries < _TRIES else None
+    CommitStatus.objects.filter(pk=status.pk, next_at__isnull=False).update(
+        tries=tries, next_at=again, problem_code=problem.code, problem_params=dict(problem.params)
+    )
+
+
+@transaction.atomic
+def report_again(user: Any, run: Run) -> None:
+    """Send the latest report of a run once more. Raises ProblemError STATUS-NO-TOKEN if nothing is to be reported."""
+    require(user, Permission.DEVELOP, run.version.listing.team)
+    last = run.commit_statuses.order_by("-created_at").first()
+    if last is None or _source_of(run) is None:
+        raise ProblemError("STATUS-NO-TOKEN", host="no code host")
+    CommitStatus.objects.filter(pk=last.pk).update(next_at=timezone.now(), tries=0)
+    audit.record(user, "run.report_again", run, listing=run.version.listing, url=links.run(run))
+
+
+def reports_of(run: Run) -> Iterable[CommitStatus]:
+    """The run's reports, oldest first."""
+    return run.commit_statuses.order_by("created_at")

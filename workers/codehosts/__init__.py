@@ -1,0 +1,1 @@
+"""Commit statuses, as each code host wants them."""
