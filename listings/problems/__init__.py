@@ -13,6 +13,7 @@ from listings.problems.base import NextAction, Owner, Problem, ProblemError, fil
 from listings.problems import (  # isort: skip
     aws,
     build,
+    credentials,
     governance,
     image,
     platform,
@@ -28,6 +29,7 @@ __all__ = ["NextAction", "Owner", "Problem", "ProblemError", "all_problems", "fi
 
 _MODULES = (
     source,
+    credentials,
     spec,
     build,
     image,
