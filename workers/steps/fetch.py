@@ -1,17 +1,19 @@
-"""fetch: from what was uploaded to one normalised archive, a checked spec and a checked artifact.
+"""fetch: from an upload, a Git repository or an image's bundle to one normalised archive, a checked spec and artifact.
 
-Establishes ``archive_sha256, archive_bytes, files, spec, artifact_sha256, artifact_bytes, commit``.
+Establishes ``archive_sha256, archive_bytes, files, spec, artifact_sha256, artifact_bytes, commit``, and for an image
+what ``workers.sources.image`` adds.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 from listings import blobs
-from listings.models import Blob
+from listings.models import Blob, SourceKind
 from listings.problems import ProblemError
 from listings.reports import CheckOutcome, CheckReport, Evidence, StepReport
 from listings.spec import SpecErrors, SpecProblem, VersionSpec, from_data, parse_bytes, publication_problems
@@ -29,7 +31,7 @@ _ARCHIVE_CODES = ("SOURCE-PATH-ESCAPE", "SOURCE-LINK-ESCAPE", "SPEC-INVALID", "S
 def execute(context: StepContext) -> StepReport:
     try:
         form = _from_form(context)
-        normal, archive = _archive(context, form)
+        normal, archive, more = _source(context, form.build.dockerfile if form else "")
         spec = form or _from_source(context, normal, archive)
         _check_against_source(context, spec, normal)
     except SpecErrors as errors:
@@ -47,6 +49,7 @@ def execute(context: StepContext) -> StepReport:
         "artifact_sha256": artifact.sha256 if artifact else None,
         "artifact_bytes": artifact.size if artifact else None,
         "commit": None,
+        **more,
     }
     return StepReport(facts=facts, checks=tuple(checks))
 
@@ -60,23 +63,40 @@ def _from_form(context: StepContext) -> VersionSpec | None:
     return spec
 
 
-def _archive(context: StepContext, form: VersionSpec | None) -> tuple[Normalised, Blob]:
+def _source(context: StepContext, dockerfile: str) -> tuple[Normalised, Blob, Mapping[str, Any]]:
+    """The version's source as one archive, and the facts that its kind adds. ``dockerfile`` is the form's, if any."""
+    match context.version.source_kind:
+        case SourceKind.UPLOAD:
+            return *_archive(context, dockerfile), {}
+        case SourceKind.IMAGE:
+            return *_archive(context, dockerfile), {}
+    raise ProblemError("SOURCE-NO-UPLOAD")
+
+
+def _archive(context: StepContext, dockerfile: str) -> tuple[Normalised, Blob]:
+    """The uploaded build context, or an image's companion bundle."""
     upload, log = context.version.source, context.log
     if upload is None:
         raise ProblemError("SOURCE-NO-UPLOAD")
     log.section("Source")
     log.line(f"{upload.filename}, {readable(upload.blob.size)}, sha256 {upload.blob.sha256}", "slipway")
-    config = settings.SLIPWAY
-    limits = Limits(bytes=config.source_max_bytes, files=config.source_max_files)
     target = context.workdir / "source.tar.gz"
-    dockerfile = form.build.dockerfile if form else ""
     with blobs.open_blob(upload.blob.sha256) as packed:
-        normal = normalise(packed, upload.blob.size, target, limits, context.stop.check, dockerfile)
+        normal = normalise(packed, upload.blob.size, target, _limits(), context.stop.check, dockerfile)
+    return normal, _keep(context, normal, target)
+
+
+def _limits() -> Limits:
+    return Limits(bytes=settings.SLIPWAY.source_max_bytes, files=settings.SLIPWAY.source_max_files)
+
+
+def _keep(context: StepContext, normal: Normalised, target: Path) -> Blob:
     for note in normal.notes:
-        log.line(note, "slipway")
+        context.log.line(note, "slipway")
     archive = _store(target)
-    log.line(f"{normal.files} files, {readable(normal.bytes)}; normalised archive sha256 {archive.sha256}", "slipway")
-    return normal, archive
+    size = readable(normal.bytes)
+    context.log.line(f"{normal.files} files, {size}; normalised archive sha256 {archive.sha256}", "slipway")
+    return archive
 
 
 def _store(path: Path) -> Blob:
