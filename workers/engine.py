@@ -6,7 +6,6 @@ Whatever is listed or removed is found by them, so that two instances share one 
 
 from __future__ import annotations
 
-import codecs
 import io
 import sys
 import tarfile
@@ -46,8 +45,6 @@ LABEL_TAG = "slipway.tag"
 NO_ATTEMPT = ""
 #: Says to the engine that there are no registry sign-ins, for a build or a pull. An empty JSON object in base64.
 NO_CREDENTIALS = {"X-Registry-Config": "e30=", "X-Registry-Auth": "e30="}
-
-MAX_LINE_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,35 +298,6 @@ class RunResult:
     output: str
 
 
-class LineSplitter:
-    """Bytes in, text lines out. Undecodable bytes are replaced; a line longer than the limit is cut into
-    several; text before a lone carriage return is overwritten as a terminal would, so bars show their last state."""
-
-    def __init__(self, max_bytes: int = MAX_LINE_BYTES) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._pending = ""
-        self._max = max_bytes
-
-    def feed(self, chunk: bytes) -> list[str]:
-        *lines, rest = (self._pending + self._decoder.decode(chunk)).split("\n")
-        done = [piece for line in lines for piece in self._cut(_overwritten(line))]
-        # A trailing \r may be half of \r\n: only what stands before an earlier one is settled.
-        self._pending = _overwritten(rest[:-1]) + rest[-1:] if rest else ""
-        while len(self._pending) > self._max:
-            done.append(self._pending[: self._max])
-            self._pending = self._pending[self._max :]
-        return done
-
-    def close(self) -> list[str]:
-        last = self._pending + self._decoder.decode(b"", final=True)
-        self._pending = ""
-        return list(self._cut(_overwritten(last))) if last else []
-
-    def _cut(self, line: str) -> Iterator[str]:
-        for start in range(0, max(len(line), 1), self._max):
-            yield line[start : start + self._max]
-
-
 class IterReader(io.RawIOBase):
     """A readable over an iterator of byte chunks, for tarfile's streaming mode."""
 
@@ -368,11 +336,6 @@ def _frames(chunks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
         while left > 0 and (data := reader.read_some(left)):
             left -= len(data)
             yield head[0], data
-
-
-def _overwritten(line: str) -> str:
-    """What a terminal would show of a line with carriage returns in it."""
-    return line.rstrip("\r").rpartition("\r")[2]
 
 
 def _require_labels(labels: Mapping[str, str]) -> None:

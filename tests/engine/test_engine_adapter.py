@@ -10,7 +10,7 @@ import pytest
 from docker.auth import get_config_header
 
 from tests.engine.build_fixtures import BASE
-from workers.engine import Engine, LineSplitter, attempt_labels, connect
+from workers.engine import Engine, attempt_labels, connect
 
 
 def test_everything_of_an_attempt_is_found_and_removed_and_a_neighbours_stays(engine: Engine, instance: str) -> None:
@@ -81,21 +81,3 @@ def test_the_operators_sign_ins_are_never_sent(monkeypatch: pytest.MonkeyPatch, 
     adapter.close()
     sent = [headers["X-Registry-Config"], get_config_header(adapter.api, "registry.example") or ""]
     assert not any(secret in base64.b64decode(text) for text in sent for secret in (b"registry.example", b"pass"))
-
-
-@pytest.mark.parametrize(
-    ("chunks", "lines"),
-    [
-        ([b"a\r\nb\n"], ["a", "b"]),
-        ([b"10%\r20%\r30", b"%\n"], ["30%"]),
-        ([b"a\r", b"\nb"], ["a", "b"]),
-        (["é".encode()[:1], "é".encode()[1:] + b"\xff\n"], ["é\ufffd"]),
-        ([b"0123456789ab\ncd"], ["01234567", "89ab", "cd"]),
-        ([b"01234567", b"89"], ["01234567", "89"]),
-        ([b"\n\n"], ["", ""]),
-    ],
-)
-def test_bytes_become_lines(chunks: list[bytes], lines: list[str]) -> None:
-    splitter = LineSplitter(max_bytes=8)
-    found = [line for chunk in chunks for line in splitter.feed(chunk)]
-    assert found + splitter.close() == lines

@@ -11,7 +11,7 @@ from typing import Any
 from requests import Response
 from urllib3.exceptions import HTTPError
 
-from workers.engine import LineSplitter
+from workers.logs.lines import LineSplitter
 from workers.steps.contract import Log, Stop
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
@@ -89,14 +89,14 @@ class BuildOutput:
 
     def finish(self) -> None:
         for name, splitter in (("out", self._out), ("err", self._err)):
-            for line in splitter.close():
+            for line in splitter.last_texts():
                 self._line(line, name)
 
     def _stream(self, text: str) -> None:
         if text.startswith(_RED):
             # The engine paints what a RUN writes to stderr red; the page has a stream of its own for it.
             body = text.removeprefix(_RED).removesuffix(_PLAIN)
-            for line in self._err.feed(body.encode()):
+            for line in self._err.texts(body.encode()):
                 self._line(line, "err")
             return
         if text == "\n" and self._titled:
@@ -110,7 +110,7 @@ class BuildOutput:
             self.step_text, self.container = started[3].strip(), ""
             self.step_line = self._log.section(f"Step {self.step}/{self.steps}: {self.step_text[:200]}")
             return
-        for line in self._out.feed(text.encode()):
+        for line in self._out.texts(text.encode()):
             self._line(line, "out")
 
     def _line(self, line: str, stream: str) -> None:

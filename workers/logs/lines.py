@@ -42,7 +42,10 @@ def last_segment(line: bytes) -> bytes:
 
 
 class LineSplitter:
-    """Cuts a stream of chunks into (line, bytes lost) pairs; holds at most PARTIAL_LIMIT bytes."""
+    """Cuts a stream of chunks into (line, bytes lost) pairs; holds at most PARTIAL_LIMIT bytes.
+
+    What is no UTF-8 becomes U+FFFD; of a line with carriage returns stays what a terminal would show.
+    """
 
     def __init__(self) -> None:
         self._partial = bytearray()
@@ -63,6 +66,14 @@ class LineSplitter:
                 lines.append((_text(line), 0))
         self._hold(tail)
         return lines
+
+    def texts(self, chunk: bytes) -> list[str]:
+        """Like ``feed`` without the losses, for who passes each line on to a log: it masks first and clips then."""
+        return [text for text, _ in self.feed(chunk)]
+
+    def last_texts(self) -> list[str]:
+        """Like ``finish``, without the losses."""
+        return [text for text, _ in self.finish()]
 
     def finish(self) -> list[tuple[str, int]]:
         """The line that had no end, if there is one."""

@@ -15,7 +15,8 @@ from docker.types import Mount
 
 from listings.problems import ProblemError
 from listings.reports import Evidence
-from workers.engine import LABEL_ROLE, Engine, LineSplitter
+from workers.engine import LABEL_ROLE, Engine
+from workers.logs.lines import LineSplitter
 from workers.sandbox.attach import STDOUT, Attachment
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.meter import Meter
@@ -70,10 +71,10 @@ class OutputPump:
     def _run(self) -> None:
         splitters = {STDOUT: LineSplitter()}
         for stream, data in self._attachment.frames():
-            for text in splitters.setdefault(stream, LineSplitter()).feed(data):
+            for text in splitters.setdefault(stream, LineSplitter()).texts(data):
                 self._line(text, stream)
         for stream, splitter in splitters.items():
-            for text in splitter.close():
+            for text in splitter.last_texts():
                 self._line(text, stream)
 
     def _line(self, text: str, stream: int) -> None:
