@@ -112,6 +112,8 @@ def _note(step: Step, attempt: Attempt | None, place: planning.Place | None) -> 
         return f"{attempt.seconds:.1f} s" if attempt.seconds < 100 else f"{attempt.seconds / 60:.1f} min"
     if step.state == StepState.BLOCKED:
         return "blocked"
+    if step.state == StepState.SKIPPED:
+        return "the image exists already"
     return ""
 
 
@@ -155,6 +157,7 @@ def _run_part(run: Run) -> dict[str, Any]:
         "passing": [c for c in checks if c.check.outcome == CheckOutcome.PASS],
         "check_count": count,
         "facts": facts,
+        "image_digest": verdicts.staged_image(facts).get("digest", ""),
         "outgoing": facts.get("test", {}).get("outgoing", []),
         "verdict": verdict,
         "is_active": run.state == RunState.ACTIVE,

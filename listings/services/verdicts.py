@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Q
@@ -31,6 +32,12 @@ def facts_of(run: Run) -> dict[str, dict[str, Any]]:
     return {name: attempt.facts for name, attempt in succeeded_attempts(run).items()}
 
 
+def staged_image(facts: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What was staged under a run's ``facts``: ``staging_repository``, ``digest``, ``media_type`` and what else its
+    maker knows, from the build, or from fetch where the image existed already. Empty if neither got that far."""
+    return facts.get(StepName.BUILD) or facts.get(StepName.FETCH, {}).get("image") or {}
+
+
 def gate_facts(run: Run) -> gate.GateFacts:
     attempts = succeeded_attempts(run)
     facts = {name: attempt.facts for name, attempt in attempts.items()}
@@ -51,7 +58,7 @@ def gate_facts(run: Run) -> gate.GateFacts:
         failed_checks=tuple(sorted(set(failed))),
         checks_total=checks.count(),
         outgoing=sum(int(call.get("count", 1)) for call in test.get("outgoing", [])) if test is not None else None,
-        digest_built=facts.get(StepName.BUILD, {}).get("digest", ""),
+        digest_built=staged_image(facts).get("digest", ""),
         digest_pushed=facts.get(StepName.PUSH, {}).get("digest", ""),
     )  # fmt: skip
 

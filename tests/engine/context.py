@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ class MemoryLog:
 
     lines: list[tuple[int, str, str]] = field(default_factory=list)
     count: int = 0
+    secrets: set[str] = field(default_factory=set)
 
     def line(self, text: str, stream: str = "out") -> int:
         self.count += 1
@@ -35,6 +36,9 @@ class MemoryLog:
 
     def tail(self, count: int) -> list[tuple[int, str]]:
         return [(number, text) for number, _, text in self.lines[-count:]]
+
+    def add_secrets(self, secrets: Iterable[str]) -> None:
+        self.secrets.update(secrets)
 
     def text(self) -> str:
         return "\n".join(text for _, _, text in list(self.lines))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from listings.models import Attempt, Release, Run, Version
+from listings.services import verdicts
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +98,18 @@ class Log(Protocol):
         """The last lines as (number, text), for evidence."""
         ...
 
+    def add_secrets(self, secrets: Iterable[str]) -> None:
+        """Mask these from now on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """An image in the staging registry: its repository there, and the digest of its manifest."""
+
+    repository: str
+    digest: str
+
 
 @dataclass(slots=True)
 class StepContext:
@@ -112,6 +125,12 @@ class StepContext:
     stop: Stop
     workdir: Path
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def staged(self) -> Staged:
+        """The run's image in the staging registry, whichever step put it there."""
+        facts = verdicts.staged_image(self.facts)
+        return Staged(str(facts["staging_repository"]), str(facts["digest"]))
 
     @property
     def attempt_id(self) -> UUID:

@@ -1,4 +1,4 @@
-"""Inspect: read the built image out of the staging registry and check what can be known before it runs."""
+"""Inspect: read the staged image out of the staging registry and check what can be known before it runs."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def execute(context: StepContext) -> StepReport:
 
 
 def staged_image(context: StepContext) -> Image:
-    """The image that the build step left in the staging registry. Raises ProblemError, StepStopped."""
-    build = context.facts["build"]
+    """The run's image, read from the staging registry. Raises ProblemError, StepStopped."""
+    staged = context.staged
     with RegistryClient(staging()) as client:
         return read_image(
             client,
-            build["staging_repository"],
-            build["digest"],
+            staged.repository,
+            staged.digest,
             cache=settings.SLIPWAY.data_dir / "cache" / "layers",
             check=context.stop.check,
             say=lambda text: context.log.line(text, "slipway"),

@@ -73,8 +73,8 @@ def tag_name(version: str, digest: str) -> str:
 
 
 def _push_image(context: StepContext, clients: Clients, team: Team) -> dict[str, Any]:
-    build = context.facts["build"]
-    digest = str(build["digest"])
+    staged = context.staged
+    digest = staged.digest
     tag = tag_name(context.version.number, digest)
     context.log.section("Image")
     name = repository_name(team.ecr_prefix, context.version.listing.slug)
@@ -82,7 +82,7 @@ def _push_image(context: StepContext, clients: Clients, team: Team) -> dict[str,
     signed_in = aws_ecr.authorization(clients)
     credentials = Credentials(signed_in.username, signed_in.password)
     target = ecr(uri, signed_in.endpoint, credentials)
-    sent = _copy(context, (staging(), str(build["staging_repository"])), digest, target, tag)
+    sent = _copy(context, (staging(), staged.repository), digest, target, tag)
     context.log.line(f"{'Copied to' if sent else 'Already there:'} {uri}:{tag}", "slipway")
     _verify(target, tag, digest)
     media_type = aws_ecr.manifest_media_type(clients, name, digest)

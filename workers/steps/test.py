@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -51,6 +51,10 @@ class SharedLog:
         with self._lock:
             return self._log.tail(count)
 
+    def add_secrets(self, secrets: Iterable[str]) -> None:
+        with self._lock:
+            self._log.add_secrets(secrets)
+
 
 def execute(context: StepContext) -> StepReport:
     """Train and serve the staged image as SageMaker would, with nothing to call.
@@ -64,9 +68,9 @@ def execute(context: StepContext) -> StepReport:
     try:
         holder_image = ensure_holder_image(engine)
         log.section("Image")
-        build = context.facts["build"]
-        with staged_image(engine, build["staging_repository"], build["digest"], context.stop) as image:
-            log.line(f"testing {build['digest']} without a network", "slipway")
+        staged = context.staged
+        with staged_image(engine, staged.repository, staged.digest, context.stop) as image:
+            log.line(f"testing {staged.digest} without a network", "slipway")
             name = str(context.labels.get(LABEL_ATTEMPT, context.attempt_id))
             bench = Bench(engine, image, holder_image, dict(context.labels), name, log, context.stop, context.workdir)
             return _test(bench, context, spec)
