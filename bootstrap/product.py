@@ -42,7 +42,7 @@ def _programs(home: Home, env: dict[str, str], port: int) -> list[processes.Prog
     schedule = str(home.path("beat", "schedule"))
     return [
         processes.Program(PORTAL, portal, ready=lambda: _is_healthy(port), env=env),
-        _worker(home, env, CONTROL, "control", 1),
+        _worker(home, env, CONTROL, "control", 2),
         _worker(home, env, ENGINE, "engine", 2),
         processes.Program(
             BEAT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from listings import links, problems
 from listings.models import Attempt, Run, Step
-from listings.services import audit, notices, signals
+from listings.services import audit, notices, signals, statuses
 from listings.states import RunState
 
 
@@ -14,8 +14,14 @@ def announce_step(step: Step, state: str) -> None:
     signals.announce_after_commit(owner, {"kind": "step", "step": step.name, "state": state})
 
 
+def run_started(run: Run) -> None:
+    """Tell the code host that its commit is being tried, if it is known which."""
+    statuses.report(run)
+
+
 def run_changed(run: Run) -> None:
     """Announce a run's new state; a failure is told to whoever started it and to the version's author."""
+    statuses.report(run)
     signals.announce_after_commit(run.pk, {"kind": "run", "state": run.state, "final": run.state != RunState.ACTIVE})
     if run.state == RunState.FAILED:
         _tell_failure(run)

@@ -17,9 +17,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Max, Q, Sum
 from django.utils import timezone
 
-from listings.models import Attempt, Release, Run, SourceKind, Step, Version, WorkerProcess
+from listings.models import Attempt, Release, Run, SourceKind, Step, Version
 from listings.models.runs import Trigger
-from listings.services import journal, signals
+from listings.services import journal, signals, workers
 from listings.states import (
     ATTEMPT_MOVES,
     ATTEMPT_OPEN,
@@ -39,8 +39,6 @@ from listings.states import (
 )  # fmt: skip
 
 CONTROL, ENGINE = "control", "engine"
-#: A worker that has not been seen for this long takes no work.
-WORKER_SILENT = timedelta(seconds=30)
 _POSITION: dict[str, int] = {name: position for position, name in enumerate(NEEDS)}
 _DONE = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
 
@@ -118,6 +116,7 @@ def start_run(version: Version, user: Any, trigger: Trigger) -> Run:
         Step(run=run, name=name, position=i, state=StepState.SKIPPED if name in skipped else StepState.WAITING)
         for i, name in enumerate(RUN_STEPS)
     ])  # fmt: skip
+    journal.run_started(run)
     plan(run)
     return run
 
@@ -295,8 +294,7 @@ def _due(now: datetime) -> Q:
 
 
 def _free_slots(queue: str, now: datetime) -> int:
-    alive = WorkerProcess.objects.filter(queue=queue, seen_at__gt=now - WORKER_SILENT)
-    slots = alive.aggregate(total=Sum("slots"))["total"] or 0
+    slots = workers.alive(queue, now).aggregate(total=Sum("slots"))["total"] or 0
     held = Attempt.objects.filter(queue=queue, lease__isnull=False, state__in=("running", "cancelling")).count()
     on_the_way = Attempt.objects.filter(_due(now), queue=queue).exclude(_stale_hint(now)).count()
     return int(slots) - held - on_the_way
@@ -363,9 +361,12 @@ def places(queue: str, now: datetime | None = None) -> dict[Any, Place]:
 
 
 def _slot_reason(queue: str, now: datetime) -> str:
-    alive = WorkerProcess.objects.filter(queue=queue, seen_at__gt=now - WORKER_SILENT)
-    if not alive.exists():
+    alive = list(workers.alive(queue, now))
+    if not alive:
         return f"no {queue} worker is running; an operator must start one"
+    unready = workers.why_none_is_ready(alive)
+    if unready:
+        return unready
     return "waiting for a free worker" if _free_slots(queue, now) <= 0 else "about to start"
 
 

@@ -51,7 +51,7 @@ def _source_of(run: Run) -> ListingSource | None:
     return found if found is not None and found.git_url == run.version.git_url else None
 
 
-def claim_due(now: datetime | None = None, *, limit: int = 10) -> list[tuple[CommitStatus, ListingSource]]:
+def claim_due(now: datetime | None = None, *, limit: int = 3) -> list[tuple[CommitStatus, ListingSource]]:
     """Reports that are due, held for this sender; those whose source no longer reports are dropped."""
     now = now or timezone.now()
     claimed = []
