@@ -59,6 +59,10 @@ class SlipwaySettings(BaseSettings):
     heartbeat_seconds: float = 5.0
     tick_seconds: float = 5.0
     reap_seconds: float = 15.0
+    #: Below this much free disk a worker takes no work and the portal says that it is not ready.
+    disk_floor_mb: int = 1024
+    #: What a scraper must send as a bearer token. Empty: metrics are for this machine only.
+    metrics_token: SecretStr = SecretStr("")
     hint_repeat_seconds: float = 30.0
     infrastructure_retries: int = 3
     team_concurrency: int = 2

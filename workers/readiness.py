@@ -1,36 +1,140 @@
-"""What an engine worker must have shown before it takes work: an engine, its limits, the holder's image."""
+"""What a worker must have around it before it takes work, asked again and again.
+
+An engine worker needs an engine that answers and can limit builds, the holder's image, the staging registry, the
+programs that steps run, and free disk. Nothing here raises: what is missing is in the answer, and recovers by itself.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
+import time
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
+from docker.errors import DockerException
 
+from listings.about import VERSION
 from listings.problems import ProblemError
+from listings.reports import ProblemReport
+from listings.services import planning
+from workers import conditions, tally
 from workers import engine as engines
 from workers.sandbox.holder_image import ensure_holder_image
-from workers.selftest import prove_build_limits
+from workers.selftest import SelfTestReport, prove_build_limits
 
 logger = logging.getLogger(__name__)
 
+PING_SECONDS = 5
+#: A self-test that failed takes ten seconds of the engine's time; it is not repeated at each round.
+FAILED_PROOF_SECONDS = 600.0
 
-def prepare() -> dict[str, Any]:
-    """Prepare this worker's engine. ``ready`` in the answer says whether steps may run; the rest is for admins."""
-    try:
+
+class Readiness:
+    """Asks for one worker process. ``queue`` is "engine" or "control"; only the former needs an engine."""
+
+    def __init__(self, queue: str) -> None:
+        self._needs_engine = queue == planning.ENGINE
+        self._failed_proof: tuple[float, SelfTestReport] | None = None
+        self._prepared: dict[str, Any] = {}
+        self._codes: list[str] | None = None
+
+    def engine_answers(self) -> bool:
+        """Whether the engine answers a ping within a few seconds; true for a worker that needs none."""
+        return not self._needs_engine or _engine_problem() is None
+
+    def ask(self) -> dict[str, Any]:
+        """All conditions: ``ready``, the ``problems`` and ``warnings`` as code and params, and facts for admins."""
+        problems: list[ProblemReport] = []
+        warnings: list[ProblemReport] = []
+        detail: dict[str, Any] = {"slipway": VERSION, "pid": os.getpid(), "host": settings.SLIPWAY.worker_host}
+        disk, detail["disk"] = conditions.disk_problem(Path(settings.SLIPWAY.data_dir))
+        problems += [disk] if disk else []
+        detail["memory_available_bytes"] = conditions.memory_available()
+        if self._needs_engine:
+            detail |= self._ask_engine(problems, warnings)
+            staging = conditions.staging_problem()
+            problems += [staging] if staging else []
+            detail["staging"] = {"answers": staging is None}
+            missing, wished, detail["tools"] = conditions.tools()
+            problems, warnings = problems + missing, warnings + wished
+            detail["reaped"] = tally.read()
+        self._tell(problems)
+        return detail | {
+            "ready": not problems,
+            "problems": [_plain(problem) for problem in problems],
+            "warnings": [_plain(warning) for warning in warnings],
+            "checked_at": timezone.now().isoformat(),
+        }
+
+    def _ask_engine(self, problems: list[ProblemReport], warnings: list[ProblemReport]) -> dict[str, Any]:
+        silent = _engine_problem()
+        if silent is not None:
+            problems.append(silent)
+            # What was last known of it stays in sight.
+            return self._prepared | {"engine_answers": False}
+        try:
+            self._prepared = self._prepare(warnings)
+        except ProblemError as error:
+            problems.append(error.report)
+        except (DockerException, OSError) as error:
+            problems.append(ProblemReport("WORKER-UNPREPARED", {"reason": str(error)[:300]}))
+        return self._prepared | {"engine_answers": True}
+
+    def _prepare(self, warnings: list[ProblemReport]) -> dict[str, Any]:
+        """The holder's image and the proof of limits, made now if they are missing. Builds ask for the proof again."""
         engine = engines.connect()
-        holder = ensure_holder_image(engine)
+        try:
+            holder = ensure_holder_image(engine)
+            proof = self._proof(engine)
+            info = engine.info()
+        finally:
+            engine.close()
+        if not proof.proven:
+            warnings.append(ProblemReport("BUILD-LIMITS-UNPROVEN", {"detail": proof.detail[:300]}))
+        return {
+            "engine": info.get("ServerVersion", ""),
+            "engine_disk": conditions.engine_disk(info),
+            "cpus": info.get("NCPU", 0),
+            "memory_bytes": info.get("MemTotal", 0),
+            "holder_image": holder,
+            "build_limits": proof.as_json(),
+        }
+
+    def _proof(self, engine: engines.Engine) -> SelfTestReport:
+        if self._failed_proof is not None and time.monotonic() - self._failed_proof[0] < FAILED_PROOF_SECONDS:
+            return self._failed_proof[1]
         proof = prove_build_limits(engine)
+        self._failed_proof = None if proof.proven else (time.monotonic(), proof)
+        return proof
+
+    def _tell(self, problems: list[ProblemReport]) -> None:
+        """One line when something changes, not one each round."""
+        codes = [problem.code for problem in problems]
+        if codes == self._codes:
+            return
+        if problems:
+            told = "; ".join(f"{problem.code} {problem.params}" for problem in problems)
+            logger.warning("this worker takes no work: %s", told)
+        elif self._codes is not None:
+            logger.info("this worker takes work again")
+        self._codes = codes
+
+
+def _engine_problem() -> ProblemReport | None:
+    try:
+        engines.connect(timeout=PING_SECONDS).close()
     except ProblemError as error:
-        logger.warning("engine worker is not ready: %s", error)
-        return {"ready": False, "problem": error.code, "params": error.report.params}
-    info = engine.info()
-    return {
-        "ready": True,
-        "host": settings.SLIPWAY.worker_host,
-        "engine": info.get("ServerVersion", ""),
-        "cpus": info.get("NCPU", 0),
-        "memory_bytes": info.get("MemTotal", 0),
-        "holder_image": holder,
-        "build_limits": proof.as_json(),
-    }
+        return error.report
+    return None
+
+
+def preparing() -> dict[str, Any]:
+    """What a worker says before it has asked for the first time."""
+    return {"ready": False, "problems": [_plain(ProblemReport("WORKER-PREPARING"))], "warnings": []}
+
+
+def _plain(problem: ProblemReport) -> dict[str, Any]:
+    return {"code": problem.code, "params": problem.params}

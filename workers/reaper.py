@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from dataclasses import dataclass
+from collections import Counter
 from pathlib import Path
 from uuid import UUID
 
@@ -19,25 +19,29 @@ from listings import blobs
 from listings.models import Attempt, Instance
 from listings.states import ATTEMPT_OPEN, AttemptState
 from workers import engine as engines
-from workers import execution
+from workers import execution, tally
 from workers import logs as attempt_logs
 from workers.building import remove_build_leftovers
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Reaped:
-    engine: int = 0
-    logs: int = 0
-    folders: int = 0
+def reap(*, with_engine: bool = True) -> Counter[str]:
+    """One round. Returns how many of each kind went: container, volume, network, image (its name), log, folder.
 
-
-def reap() -> Reaped:
-    """One round."""
-    reaped = Reaped(_reap_engine(), _reap_spools(), _reap_folders())
-    if reaped != Reaped():
-        logger.info("reaped %s engine objects, %s logs, %s folders", reaped.engine, reaped.logs, reaped.folders)
+    The spool and the disk come first: they need no engine. Raises what the engine's adapter raises.
+    """
+    reaped: Counter[str] = Counter()
+    try:
+        reaped["log"] = _reap_spools()
+        reaped["folder"] = _reap_folders()
+        if with_engine:
+            reaped += _reap_engine()
+    finally:
+        reaped = +reaped
+        if reaped:
+            logger.info("reaped %s", ", ".join(f"{count} {kind}" for kind, count in sorted(reaped.items())))
+            _remember(reaped)
     return reaped
 
 
@@ -50,17 +54,35 @@ def held_attempts() -> set[str]:
     return {str(pk) for pk in rows.values_list("pk", flat=True)}
 
 
-def _reap_engine() -> int:
+def _remember(reaped: Counter[str]) -> None:
+    try:
+        tally.add(reaped)
+    except OSError as error:
+        logger.warning("what was reaped could not be counted: %s", error.strerror)
+
+
+def _reap_engine() -> Counter[str]:
     instance, host = str(Instance.current_id()), settings.SLIPWAY.worker_host
     engine = engines.connect()
     try:
         # Listed before asking who is held: what appears in between belongs to a live attempt.
-        owned = [thing for thing in engine.owned(instance, host) if thing.attempt]
+        owned = engine.owned(instance, host)
         held = held_attempts()
-        dead = [thing for thing in owned if thing.attempt not in held]
-        return remove_build_leftovers(engine, instance, host, held) + engine.remove(dead)
+        went = remove_build_leftovers(engine, instance, host, held)
+        went += engine.remove([thing for thing in owned if thing.attempt and thing.attempt not in held])
+        return _gone(owned, engine.owned(instance, host), held) if went else Counter()
     finally:
         engine.close()
+
+
+def _gone(before: list[engines.Owned], after: list[engines.Owned], held: set[str]) -> Counter[str]:
+    """By kind, what was there and is not any more; a container's own image name goes with it."""
+    left = {thing.id for thing in after}
+    gone = [thing for thing in before if thing.id not in left and thing.attempt not in held]
+    named = sum(engines.LABEL_TAG in thing.labels for thing in gone if thing.kind == "container")
+    counts = Counter(thing.kind for thing in gone)
+    counts["image"] += named
+    return +counts
 
 
 def _reap_spools() -> int:

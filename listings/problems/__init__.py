@@ -16,6 +16,7 @@ from listings.problems import (  # isort: skip
     credentials,
     governance,
     image,
+    operation,
     platform,
     push,
     release,
@@ -23,6 +24,7 @@ from listings.problems import (  # isort: skip
     spec,
     statuses,
     testing,
+    uploads,
 )
 
 __all__ = ["NextAction", "Owner", "Problem", "ProblemError", "all_problems", "fill", "get"]
@@ -39,7 +41,9 @@ _MODULES = (
     release,
     aws,
     platform,
+    operation,
     statuses,
+    uploads,
 )
 
 
