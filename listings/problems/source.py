@@ -91,6 +91,14 @@ PROBLEMS: tuple[Problem, ...] = (
         "NO-UPLOAD", "There is no source", "The version has no uploaded source.", "Upload a source and submit again."
     ),
     _source(
+        "ADDRESS-FORBIDDEN",
+        "The source leads to an address that is not public",
+        "{host}{address} is refused: {reason}.",
+        "Use an address that the internet reaches. For a host in a private network, the operator lists it in "
+        "SLIPWAY_SOURCE_ALLOW_HOSTS.",
+        "Slipway, docs/operations.md, section Sources from Git",
+    ),
+    _source(
         "NO-ARTIFACT",
         "There are no model artifacts",
         "A model package needs its model.tar.gz: {detail}.",
