@@ -26,6 +26,9 @@ FILES = {
     **{f"{MONO}/files/jetbrains-mono-{s}-wght-normal.woff2": f"fonts/jetbrains-mono-{s}.woff2" for s in SUBSETS},
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
     "ansi_up/ansi_up.js": "ansi_up.js",
+    "tus-js-client/dist/tus.min.js": "tus.min.js",
+    # sha2.js and what it imports. Plain script: WebCrypto cannot hash in slices, and WebAssembly needs a wider policy.
+    **{f"@noble/hashes/{name}.js": f"hashes/{name}.js" for name in ("sha2", "_md", "_u64", "utils")},
 }
 FACES = (("Inter Variable", "inter", INTER), ("JetBrains Mono Variable", "jetbrains-mono", MONO))
 SOURCE_MAP = re.compile(rb"(?m)^\s*(?://|/\*)# sourceMappingURL=\S+(?: \*/)?\s*$")

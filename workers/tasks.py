@@ -10,7 +10,7 @@ from celery import shared_task
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 from django.db import close_old_connections
 
-from listings.services import leases, planning
+from listings.services import incoming, leases, planning
 from workers import execution, presence
 from workers.lifeline import die_with_parent
 
@@ -39,6 +39,7 @@ def tick() -> None:
             # One that cannot be planned must not hold back all the others.
             logger.exception("%s could not be planned", owner.pk)
     planning.dispatch()
+    incoming.purge()
 
 
 @worker_process_init.connect

@@ -22,8 +22,8 @@ from listings import blobs, spec
 from listings.access import Permission
 from listings.models import Attempt, Kind, Membership, Notice, Role, Team, UploadPurpose
 from listings.reports import StepReport
+from listings.services import incoming, releases, teams, versions, waivers
 from listings.services import listings as listing_service
-from listings.services import releases, teams, versions, waivers
 from portal.config import SlipwaySettings
 from tests import flow
 
@@ -52,6 +52,8 @@ MAY: dict[str, frozenset[str]] = {
 }
 #: Routes whose service decides more finely than their declared permission.
 FINER = {"release_withdraw": frozenset({"releaser", "owner", "admin"}), "member_remove": frozenset({"owner"})}
+#: A file in pieces is its sender's.
+FINER |= dict.fromkeys(("tus_file", "tus_finish"), frozenset({"owner"}))
 
 
 def routes() -> Iterator[tuple[str, URLPattern]]:
@@ -118,6 +120,8 @@ def make_world() -> World:
     teams.create_team(world.users["outsider"], "Elsewhere")
     world.kwargs = {"team": team.slug, "member": bystander.pk, "kind": Kind.ALGORITHM, "name": "Dockerfile"}
     world.kwargs |= _release(team, owner, admin)
+    sent = incoming.begin(owner, team, UploadPurpose.SOURCE, "source.zip", 10)
+    world.kwargs["incoming"] = sent.pk
     for name, user in world.users.items():
         world.notices[name] = Notice.objects.create(user=user, kind="x", title="Look", url="/").pk
     return world
