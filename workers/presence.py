@@ -1,7 +1,7 @@
-"""A worker's sign of life, and its upkeep: two threads of the worker's main process.
+"""A worker's sign of life, and its upkeep: threads of the worker's main process.
 
-One writes the WorkerProcess row every few seconds, whatever else hangs. The other asks whether the worker may take
-work, and on engine workers reaps; while the engine or the staging registry cannot be used, the row has no slots.
+One writes the WorkerProcess row every few seconds, whatever else hangs. One asks whether the worker may take work:
+while the engine or the staging registry cannot be used, the row has no slots. On engine workers a third one reaps.
 """
 
 from __future__ import annotations
@@ -45,9 +45,12 @@ class Presence:
         self._detail: dict[str, Any] = readiness.preparing() if queue == planning.ENGINE else {}
         self._signed_slots = 0
         self._asked_at = self._reaped_at = float("-inf")
+        duties: dict[str, Callable[[], None]] = {"presence": self._sign, "readiness": self._ask}
+        if queue == planning.ENGINE:
+            duties["reaper"] = self._reap
         self.threads = [
             threading.Thread(target=self._repeat, args=(name, work), name=name, daemon=True)
-            for name, work in (("presence", self._sign), ("upkeep", self._keep_up))
+            for name, work in duties.items()
         ]
 
     def start(self) -> None:
@@ -70,22 +73,21 @@ class Presence:
                 self._done.wait(SIGN_SECONDS)
         connection.close()
 
-    def _keep_up(self) -> None:
-        """Ask what is due, then reap what is due."""
+    def _ask(self) -> None:
         is_due = time.monotonic() - self._asked_at > ASK_SECONDS
         if is_due or not self._detail.get("ready") or not self._readiness.engine_answers():
             self._detail = self._readiness.ask()
             self._asked_at = time.monotonic()
             self._changed.set()
-        if self._queue == planning.ENGINE and time.monotonic() - self._reaped_at > settings.SLIPWAY.reap_seconds:
-            self._reap()
 
     def _reap(self) -> None:
+        if time.monotonic() - self._reaped_at < settings.SLIPWAY.reap_seconds:
+            return
         self._reaped_at = time.monotonic()
         try:
             reaped = reaper.reap(with_engine=bool(self._detail.get("engine_answers")))
         except (ProblemError, DockerException, OSError) as error:
-            # The next round asks first, and says what is wrong.
+            # Readiness says what is wrong.
             logger.warning("not everything was reaped: %s", error)
             return
         if reaped:

@@ -28,6 +28,8 @@ from workers.selftest import SelfTestReport, prove_build_limits
 logger = logging.getLogger(__name__)
 
 PING_SECONDS = 5
+#: Of one call to an engine that was prepared before; the first time, images are built.
+PREPARED_SECONDS, UNPREPARED_SECONDS = 10, 60
 #: A self-test that failed takes ten seconds of the engine's time; it is not repeated at each round.
 FAILED_PROOF_SECONDS = 600.0
 
@@ -75,17 +77,19 @@ class Readiness:
             problems.append(silent)
             # What was last known of it stays in sight.
             return self._prepared | {"engine_answers": False}
+        timeout = PREPARED_SECONDS if self._prepared else UNPREPARED_SECONDS
+        known, self._prepared = self._prepared, {}
         try:
-            self._prepared = self._prepare(warnings)
+            self._prepared = known = self._prepare(timeout, warnings)
         except ProblemError as error:
             problems.append(error.report)
         except (DockerException, OSError) as error:
             problems.append(ProblemReport("WORKER-UNPREPARED", {"reason": str(error)[:300]}))
-        return self._prepared | {"engine_answers": True}
+        return known | {"engine_answers": True}
 
-    def _prepare(self, warnings: list[ProblemReport]) -> dict[str, Any]:
+    def _prepare(self, timeout: int, warnings: list[ProblemReport]) -> dict[str, Any]:
         """The holder's image and the proof of limits, made now if they are missing. Builds ask for the proof again."""
-        engine = engines.connect()
+        engine = engines.connect(timeout)
         try:
             holder = ensure_holder_image(engine)
             proof = self._proof(engine)
