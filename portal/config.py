@@ -81,6 +81,8 @@ class SlipwaySettings(BaseSettings):
     upload_max_bytes: int = 5 * 1024**3
     source_max_bytes: int = 5 * 1024**3
     source_max_files: int = 200_000
+    #: Of an existing image that is fetched: its layers together, as the registry keeps them.
+    image_max_bytes: int = 10 * 1024**3
     #: Hosts (``name``, ``name:port`` or an address) that sources may come from although they are in a private network.
     source_allow_hosts: str = ""
     webhook_max_bytes: int = 25 * 1024**2

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,8 +22,8 @@ from listings import plain, problems
 from listings.models import Attempt, Blob, Check, Finding, ScanResult
 from listings.problems import Owner
 from listings.reports import Evidence, ProblemReport, StepReport
-from listings.services import planning, releases
-from listings.states import ATTEMPT_MOVES, AttemptState, StaleState, transition
+from listings.services import planning, releases, versions
+from listings.states import ATTEMPT_MOVES, AttemptState, StaleState, StepName, transition
 
 logger = logging.getLogger(__name__)
 
@@ -118,9 +118,19 @@ def finish(
             raise LeaseLost(str(attempt_id)) from error
     attempt = Attempt.objects.select_related("step__run", "step__release").get(pk=attempt_id)
     _store(attempt, report)
+    if target == AttemptState.SUCCEEDED and attempt.step.name == StepName.FETCH:
+        _pin(attempt, report.facts)
     planning.set_step(attempt.step, attempt.state)
     _after(attempt)
     return target
+
+
+def _pin(attempt: Attempt, facts: Mapping[str, Any]) -> None:
+    """Later runs fetch the same commit, or the same image, whatever the branch or the tag means by then."""
+    image = facts.get("image") or {}
+    versions.pin_source(
+        attempt.step.version, commit=facts.get("commit") or "", image_digest=image.get("source_digest", "")
+    )
 
 
 def _move(attempt_id: UUID, lease: UUID, source: str, target: str, fields: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from workers.registries.client import (
     RegistryClient,
     RegistryError,
 )
-from workers.registries.copy import CopyFailed, TagTaken, copy_image
+from workers.registries.copy import CopyFailed, TagTaken, copy_image, push_folder
 from workers.registries.names import Credentials, Registry, ecr, staging
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "TagTaken",
     "copy_image",
     "ecr",
+    "push_folder",
     "staging",
 ]

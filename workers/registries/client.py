@@ -68,12 +68,13 @@ def is_digest(text: str) -> bool:
 class RegistryClient:
     """Speaks to one registry. Not shared between threads; close it, or use it in a ``with``."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, session: requests.Session | None = None) -> None:
         self.registry = registry
-        self._session = requests.Session()
-        # Only what the registry object says signs us in: not a .netrc, not a proxy meant for the internet.
-        self._session.trust_env = not registry.plain_http
-        self._session.auth = _NoNetrc()
+        self._session = session or requests.Session()
+        if session is None:
+            # Only what the registry object says signs us in: not a .netrc, not a proxy meant for the internet.
+            self._session.trust_env = not registry.plain_http
+        self._session.auth = NoNetrc()
         self._tokens: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -212,14 +213,18 @@ class RegistryClient:
             sent["Authorization"] = self._tokens[scope]
         for turn in range(1, TRIES + 1):
             try:
-                return self._session.request(
-                    method, url, headers=sent, stream=stream, timeout=(CONNECT_SECONDS, READ_SECONDS), **rest
-                )
+                return self._once(method, url, sent, stream, rest)
             except (requests.ConnectionError, requests.Timeout) as error:
                 if turn == TRIES:
                     raise RegistryError(0, f"{self.registry.worker_host} does not answer: {_reason(error)}") from error
                 time.sleep(0.2 * turn)
         raise AssertionError("unreachable")
+
+    def _once(
+        self, method: str, url: str, headers: Mapping[str, str], stream: bool, rest: dict[str, Any]
+    ) -> requests.Response:
+        timeout = (CONNECT_SECONDS, READ_SECONDS)
+        return self._session.request(method, url, headers=headers, stream=stream, timeout=timeout, **rest)
 
     def _sign_in(self, answer: requests.Response, scope: str) -> bool:
         """Answer a 401 as it asks; False if there is nothing (new) to answer with."""
@@ -248,7 +253,7 @@ class RegistryClient:
                 realm,
                 params=query,
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
-                auth=(who.username, who.password) if who else _NoNetrc(),
+                auth=(who.username, who.password) if who else NoNetrc(),
             )
             if answer.status_code >= 400:
                 raise _refusal(answer, "GET", realm)
@@ -258,7 +263,7 @@ class RegistryClient:
         return str(body.get("token") or body.get("access_token") or "")
 
 
-class _NoNetrc(requests.auth.AuthBase):
+class NoNetrc(requests.auth.AuthBase):
     """Stands for "no sign-in": with None, requests would look for the host in a .netrc."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -1,7 +1,7 @@
 """fetch: from an upload, a Git repository or an image's bundle to one normalised archive, a checked spec and artifact.
 
 Establishes ``archive_sha256, archive_bytes, files, spec, artifact_sha256, artifact_bytes, commit``, and for an image
-what ``workers.sources.image`` adds.
+``image`` (see ``workers.sources.image.stage``).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from listings.problems import ProblemError
 from listings.reports import CheckOutcome, CheckReport, Evidence, StepReport
 from listings.spec import SpecErrors, SpecProblem, VersionSpec, from_data, parse_bytes, publication_problems
 from listings.spec.document import MAX_CHARACTERS
+from workers.sources import image
 from workers.sources.archive import Normalised, normalise
 from workers.sources.artifact import examine
 from workers.sources.members import Limits, readable
@@ -51,6 +52,9 @@ def execute(context: StepContext) -> StepReport:
         "commit": None,
         **more,
     }
+    if context.version.source_kind == SourceKind.IMAGE:
+        # Last: a spec with a mistake is told before gigabytes are fetched.
+        facts["image"] = image.stage(context)
     return StepReport(facts=facts, checks=tuple(checks))
 
 
