@@ -61,7 +61,7 @@ class SlipwaySettings(BaseSettings):
     reap_seconds: float = 15.0
     #: Below this much free disk a worker takes no work and the portal says that it is not ready.
     disk_floor_mb: int = 1024
-    #: What a scraper must send as a bearer token. Empty: metrics are for this machine only.
+    #: What a scraper of /metrics must send as a bearer token. Empty: this machine only, and in production nobody.
     metrics_token: SecretStr = SecretStr("")
     hint_repeat_seconds: float = 30.0
     infrastructure_retries: int = 3

@@ -8,6 +8,8 @@ from portal import health
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.exposition, name="metrics"),
     path("", include("portal.accounts.urls")),
     path("", include("listings.urls")),
 ]

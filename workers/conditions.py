@@ -6,13 +6,13 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import requests
 from django.conf import settings
 
+from listings import disk as listings_disk
 from listings.reports import ProblemReport
 from workers.registries.names import Registry, staging
 
@@ -59,19 +59,13 @@ def _ask(registry: Registry) -> int:
 def disk_problem(place: Path) -> tuple[ProblemReport | None, dict[str, int]]:
     """Whether ``place`` can be written and keeps the floor free; and its free, total and floor sizes in bytes."""
     floor = settings.SLIPWAY.disk_floor_mb * _MB
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        usage = shutil.disk_usage(place)
-        sizes = {"free_bytes": usage.free, "total_bytes": usage.total, "floor_bytes": floor}
-        if usage.free < floor:
-            params = {"place": str(place), "free_mb": str(usage.free // _MB), "floor_mb": str(floor // _MB)}
-            return ProblemReport("HOST-DISK-LOW", params), sizes
-        with tempfile.TemporaryFile(dir=place) as probe:
-            probe.write(b"slipway")
-            probe.flush()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        return ProblemReport("HOST-DISK-UNWRITABLE", {"place": str(place), "reason": reason}), {}
+    disk = listings_disk.look(place)
+    sizes = {"free_bytes": disk.free, "total_bytes": disk.total, "floor_bytes": floor}
+    if disk.total and disk.free < floor:
+        params = {"place": str(place), "free_mb": str(disk.free // _MB), "floor_mb": str(floor // _MB)}
+        return ProblemReport("HOST-DISK-LOW", params), sizes
+    if disk.reason:
+        return ProblemReport("HOST-DISK-UNWRITABLE", {"place": str(place), "reason": disk.reason}), sizes
     return None, sizes
 
 

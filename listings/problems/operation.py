@@ -91,6 +91,12 @@ PROBLEMS: tuple[Problem, ...] = (
         "Free space, or lower SLIPWAY_DISK_FLOOR_MB.",
     ),
     _problem(
+        "DEPENDENCY-FAILED",
+        "A dependency could not be asked",
+        "Asking it ended in {reason}, which Slipway did not foresee.",
+        "Look into the portal's log.",
+    ),
+    _problem(
         "DEPENDENCY-SLOW",
         "{name} takes too long to answer",
         "It gave no answer within {seconds} s.",

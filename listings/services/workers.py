@@ -13,6 +13,7 @@ from listings.models import WorkerProcess
 
 #: A worker that has not been seen for this long takes no work.
 SILENT = timedelta(seconds=30)
+QUEUES = ("engine", "control")
 
 
 def alive(queue: str, now: datetime) -> QuerySet[WorkerProcess]:
@@ -23,6 +24,20 @@ def alive(queue: str, now: datetime) -> QuerySet[WorkerProcess]:
 def problems_of(worker: WorkerProcess) -> list[dict[str, Any]]:
     """Why a worker takes no work, worst first: catalogue codes (``code``) and their values (``params``)."""
     return [found for found in worker.detail.get("problems") or [] if isinstance(found, dict) and "code" in found]
+
+
+def summary(now: datetime) -> dict[str, dict[str, Any]]:
+    """Queue -> workers alive, those ready, their slots, and the codes of what keeps the others. No names, no hosts."""
+    told: dict[str, dict[str, Any]] = {}
+    for queue in QUEUES:
+        rows = list(alive(queue, now))
+        told[queue] = {
+            "alive": len(rows),
+            "ready": sum(row.slots > 0 for row in rows),
+            "slots": sum(row.slots for row in rows),
+            "reasons": sorted({str(found["code"]) for row in rows for found in problems_of(row)}),
+        }
+    return told
 
 
 def why_none_is_ready(workers: Iterable[WorkerProcess]) -> str:
