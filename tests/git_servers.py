@@ -1,0 +1,389 @@
+"""Real Git servers for tests: bare repositories behind ``git http-backend`` (with Git LFS) and behind sshd.
+
+    with http_server(folder) as server:
+        model = server.repository("acme/model")
+        commit = model.commit({"Dockerfile": "FROM scratch\n"})
+        url = model.url                       # http://127.0.0.1:…/acme/model.git
+
+What a server answers can be bent: ``auth`` (basic), ``redirects``, ``lfs_href``. ``seen`` has each request's line and
+authorization. A repository's hooks are files in ``repository.path / "hooks"``, as on any host. Fixtures: ``git_http``,
+``git_ssh``.
+"""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import hashlib
+import http.server
+import json
+import os
+import signal
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from tests.services.live_fixtures import free_port
+
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "Sally", "GIT_AUTHOR_EMAIL": "sally@example.com", "GIT_COMMITTER_NAME": "Sally",
+    "GIT_COMMITTER_EMAIL": "sally@example.com", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_TERMINAL_PROMPT": "0",
+}  # fmt: skip
+_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n"
+
+
+def git(*arguments: str, cwd: Path, given: bytes | None = None, **env: str) -> str:
+    """Run git as the seller would. Raises CalledProcessError, with git's words in ``stderr``."""
+    ran = subprocess.run(
+        ["git", *arguments], cwd=cwd, input=given, capture_output=True, check=True, env=os.environ | IDENTITY | env
+    )
+    return ran.stdout.decode().strip()
+
+
+@dataclass
+class Repository:
+    """A bare repository at ``path``, and a work tree beside it that pushes to it. ``url`` is where it is served."""
+
+    path: Path
+    url: str
+    lfs_objects: Path
+
+    @property
+    def work(self) -> Path:
+        return self.path.with_suffix(".work")
+
+    def make(self) -> Repository:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        git("init", "-q", "--bare", "-b", "main", str(self.path), cwd=self.path.parent)
+        git("init", "-q", "-b", "main", str(self.work), cwd=self.path.parent)
+        return self
+
+    def commit(self, files: Mapping[str, str | bytes | None], message: str = "Work", branch: str = "main") -> str:
+        """Write ``files`` (None removes one), commit all, push. Returns the commit's id."""
+        if git("branch", "--list", branch, cwd=self.work):
+            git("checkout", "-q", branch, cwd=self.work)
+        else:
+            git("checkout", "-q", "-B", branch, cwd=self.work)
+        for name, content in files.items():
+            place = self.work / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if content is None:
+                place.unlink()
+            else:
+                place.write_bytes(content.encode() if isinstance(content, str) else content)
+        git("add", "-A", "-f", cwd=self.work)
+        return self._push(message, branch)
+
+    def link(self, name: str, target: str) -> None:
+        """A symbolic link, part of the next commit."""
+        (self.work / name).symlink_to(target)
+
+    def submodule(self, path: str, url: str, commit: str, branch: str = "main") -> str:
+        """Commit a submodule as ``git submodule add`` would, whatever its address."""
+        described = self.work / ".gitmodules"
+        text = described.read_text() if described.exists() else ""
+        described.write_text(f'{text}[submodule "{path}"]\n\tpath = {path}\n\turl = {url}\n')
+        git("update-index", "--add", "--cacheinfo", f"160000,{commit},{path}", cwd=self.work)
+        git("add", ".gitmodules", cwd=self.work)
+        return self._push(f"Submodule {path}", branch)
+
+    def lfs_pointer(self, content: bytes, *, stored: bool = True) -> str:
+        """The pointer that stands for ``content`` in a commit; the object is put into the server's store."""
+        oid = hashlib.sha256(content).hexdigest()
+        if stored:
+            self.lfs_objects.mkdir(parents=True, exist_ok=True)
+            (self.lfs_objects / oid).write_bytes(content)
+        return _POINTER.format(oid=oid, size=len(content))
+
+    def tag(self, name: str, *, annotated: bool = False) -> None:
+        git("tag", *(["-a", "-m", name] if annotated else []), name, cwd=self.work)
+        git("push", "-q", str(self.path), f"refs/tags/{name}", cwd=self.work)
+
+    def configure(self, name: str, value: str) -> None:
+        git("config", name, value, cwd=self.path)
+
+    def forget(self, commit: str) -> None:
+        """Rewind main to before ``commit`` and collect the garbage: nobody has it any more."""
+        git("reset", "-q", "--hard", f"{commit}^", cwd=self.work)
+        git("push", "-q", "-f", str(self.path), "HEAD:refs/heads/main", cwd=self.work)
+        git("-c", "gc.pruneExpire=now", "gc", "-q", "--prune=now", cwd=self.path)
+
+    def _push(self, message: str, branch: str) -> str:
+        git("commit", "-q", "--allow-empty", "-m", message, cwd=self.work)
+        git("push", "-q", "-f", str(self.path), f"HEAD:refs/heads/{branch}", cwd=self.work)
+        return git("rev-parse", "HEAD", cwd=self.work)
+
+
+@dataclass
+class HttpServer:
+    """``redirects`` maps the beginning of a path to what replaces it (an address or another path)."""
+
+    folder: Path
+    port: int
+    scheme: str = "http"
+    auth: tuple[str, str] | None = None
+    redirects: dict[str, str] = field(default_factory=dict)
+    #: From an object's id to the address that the batch API gives for it; by default the server's own.
+    lfs_href: Callable[[str], str] | None = None
+    seen: list[tuple[str, str]] = field(default_factory=list)
+    #: Called with each path before it is answered: to wait, or to look at the processes.
+    before: Callable[[str], object] = lambda path: None
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.host}"
+
+    @property
+    def lfs_objects(self) -> Path:
+        return self.folder / "lfs-objects"
+
+    def repository(self, name: str) -> Repository:
+        return Repository(self.folder / f"{name}.git", f"{self.url}/{name}.git", self.lfs_objects).make()
+
+    def paths(self) -> list[str]:
+        return [line.split()[1] for line, _ in self.seen]
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    told: HttpServer
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    do_POST = do_PUT = do_GET
+
+    def _answer(self) -> None:
+        told, path = self.told, self.path.partition("?")[0]
+        given = self.headers.get("Authorization", "")
+        told.seen.append((f"{self.command} {self.path}", given))
+        told.before(self.path)
+        for start, instead in told.redirects.items():
+            if self.path.startswith(start):
+                self._reply(302, b"", Location=instead + self.path[len(start) :])
+                return
+        if told.auth is not None:
+            wanted = "Basic " + base64.b64encode(":".join(told.auth).encode()).decode()
+            if given != wanted:
+                self._reply(401, b"", **{"WWW-Authenticate": 'Basic realm="git"', "LFS-Authenticate": "Basic"})
+                return
+        if path.endswith("/info/lfs/objects/batch"):
+            self._batch()
+        elif path.startswith("/lfs/"):
+            self._object(told.lfs_objects / Path(path).name)
+        else:
+            self._backend(path)
+
+    def _reply(self, status: int, body: bytes, kind: str = "text/plain", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def _batch(self) -> None:
+        asked = json.loads(self._body())
+        found = [self._offered(asked["operation"], each["oid"], each["size"]) for each in asked["objects"]]
+        self._reply(200, json.dumps({"transfer": "basic", "objects": found}).encode(), "application/vnd.git-lfs+json")
+
+    def _offered(self, operation: str, oid: str, size: int) -> dict[str, Any]:
+        told = self.told
+        there = (told.lfs_objects / oid).exists()
+        if operation == "download" and not there:
+            return {"oid": oid, "size": size, "error": {"code": 404, "message": "Object does not exist"}}
+        if operation == "upload" and there:
+            return {"oid": oid, "size": size}
+        href = told.lfs_href(oid) if told.lfs_href else f"{told.url}/lfs/{oid}"
+        return {"oid": oid, "size": size, "actions": {operation: {"href": href}}}
+
+    def _object(self, place: Path) -> None:
+        if self.command == "PUT":
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(self._body())
+            self._reply(200, b"")
+        elif place.exists():
+            self._reply(200, place.read_bytes(), "application/octet-stream")
+        else:
+            self._reply(404, b"")
+
+    def _backend(self, path: str) -> None:
+        """As a web server runs a CGI program (git-http-backend(1)); anybody who got here may push."""
+        program = Path(subprocess.check_output(["git", "--exec-path"], text=True).strip()) / "git-http-backend"
+        environment = {
+            "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": str(self.told.folder), "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path, "QUERY_STRING": self.path.partition("?")[2], "REQUEST_METHOD": self.command,
+            "REMOTE_ADDR": "127.0.0.1", "REMOTE_USER": "git", "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""), "HOME": str(self.told.folder),
+            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
+        }  # fmt: skip
+        body = self._body()
+        environment["CONTENT_LENGTH"] = str(len(body))
+        with subprocess.Popen([program], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            threading.Thread(target=_feed, args=(child.stdin, body), daemon=True).start()
+            status, headers = 200, []
+            while line := child.stdout.readline().strip():
+                name, _, value = line.decode().partition(":")
+                if name.lower() == "status":
+                    status = int(value.split()[0])
+                else:
+                    headers.append((name, value.strip()))
+            self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.end_headers()
+            while chunk := child.stdout.read1(65536):  # type: ignore[attr-defined]
+                self.wfile.write(chunk)
+
+    def log_message(self, *arguments: object) -> None:
+        """Tests ask ``seen``."""
+
+
+def _feed(pipe: IO[bytes], body: bytes) -> None:
+    try:
+        pipe.write(body)
+        pipe.close()
+    except BrokenPipeError:
+        """The program has read what it wanted."""
+
+
+class _Quiet(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that is cut off, or that does not trust the certificate, is what some tests are about."""
+
+
+@contextmanager
+def http_server(folder: Path, certificate: Path | None = None) -> Iterator[HttpServer]:
+    """Serve the repositories in ``folder`` on a loopback port; with a ``certificate`` (PEM, and its key) by TLS."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = type("Handler", (_Handler,), {})
+    with _Quiet(("127.0.0.1", 0), handler) as listening:
+        told = HttpServer(folder, listening.server_port, "https" if certificate else "http")
+        handler.told = told  # type: ignore[attr-defined]
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            listening.socket = context.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
+        yield told
+        listening.shutdown()
+
+
+@dataclass
+class SshServer:
+    """sshd for the user who runs the tests; ``private_key`` opens it. Repositories are named by their whole path."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def private_key(self) -> str:
+        return (self.folder / "user").read_text()
+
+    @property
+    def known_hosts(self) -> str:
+        kind, key, *_ = (self.folder / "host.pub").read_text().split()
+        return f"[127.0.0.1]:{self.port} {kind} {key}\n"
+
+    def repository(self, name: str) -> Repository:
+        path = self.folder / "repositories" / f"{name}.git"
+        url = f"ssh://{getpass.getuser()}@{self.host}{path}"
+        return Repository(path, url, self.folder / "lfs-objects").make()
+
+    def renew_host_key(self) -> None:
+        """As after a new installation of the host."""
+        self.stop()
+        _new_key(self.folder / "host")
+        self.start()
+
+    def start(self) -> None:
+        # sshd is started by its whole path, and as root it wants its folder, as the distribution's service makes it.
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+        with (self.folder / "sshd.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["/usr/sbin/sshd", "-D", "-e", "-f", str(self.folder / "sshd_config")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        for _ in range(200):
+            scanned = subprocess.run(
+                ["ssh-keyscan", "-T", "2", "-p", str(self.port), "127.0.0.1"], capture_output=True, check=False
+            )
+            if scanned.stdout:
+                return
+            assert self.process.poll() is None, (self.folder / "sshd.log").read_text()
+            time.sleep(0.05)
+        raise AssertionError((self.folder / "sshd.log").read_text())
+
+    def stop(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.wait(10)
+
+
+def _new_key(path: Path) -> None:
+    for old in (path, path.with_suffix(".pub")):
+        old.unlink(missing_ok=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)], check=True)
+
+
+@contextmanager
+def ssh_server(folder: Path) -> Iterator[SshServer]:
+    """A real sshd on a free port, with keys of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    server = SshServer(folder, free_port())
+    _new_key(folder / "host")
+    _new_key(folder / "user")
+    (folder / "sshd_config").write_text(
+        f"Port {server.port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\nPidFile none\nStrictModes no\n"
+        f"AuthorizedKeysFile {folder / 'user.pub'}\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+        "UsePAM no\nPermitRootLogin prohibit-password\nAcceptEnv GIT_PROTOCOL\n"
+    )
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def git_http(tmp_path: Path) -> Iterator[HttpServer]:
+    with http_server(tmp_path / "git-http") as server:
+        yield server
+
+
+@pytest.fixture
+def git_ssh(tmp_path: Path) -> Iterator[SshServer]:
+    with ssh_server(tmp_path / "git-ssh") as server:
+        yield server
