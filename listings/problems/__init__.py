@@ -14,6 +14,7 @@ from listings.problems import (  # isort: skip
     aws,
     build,
     credentials,
+    git,
     governance,
     image,
     image_source,
@@ -32,6 +33,7 @@ __all__ = ["NextAction", "Owner", "Problem", "ProblemError", "all_problems", "fi
 
 _MODULES = (
     source,
+    git,
     credentials,
     spec,
     build,

@@ -1,4 +1,4 @@
-"""Any uploaded build context -> one normalised archive: the same files always give the same bytes.
+"""Any build context -> one normalised archive: the same files always give the same bytes.
 
 Normalised means: tar.gz, members sorted, every parent directory present, owner 0, one fixed time, modes 0755
 and 0644 by the executable bit, hard links made into files, no duplicates, no ``.git``, nothing that leads out.
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import gzip
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
@@ -140,23 +141,52 @@ def normalise(
     names a file that is only there without stripping. ``check`` is called often and may raise to stop.
     The scratch file lies beside ``target`` and is removed. Raises ProblemError SOURCE-*.
     """
-    scratch_path = target.with_name(target.name + ".scratch")
+    with _scratch_beside(target) as scratch:
+        collector = _Collector(scratch, limits)
+        for member in members(upload, packed, limits, check):
+            collector.take(member)
+        notes = _notes(collector)
+        entries, stripped = _without_wrapper(collector.entries, dockerfile)
+        if stripped:
+            notes.append(f"Everything lies in “{shown(stripped)}/”, so that directory is taken as the root.")
+        return _finish(entries, notes, scratch, target, limits, check)
+
+
+def normalise_members(
+    given: Iterable[Member], target: Path, limits: Limits, check: Callable[[], None] = lambda: None
+) -> Normalised:
+    """``normalise`` for what is no upload: ``given`` are its members, and their root is the root."""
+    with _scratch_beside(target) as scratch:
+        collector = _Collector(scratch, limits)
+        for member in given:
+            check()
+            collector.take(member)
+        return _finish(collector.entries, _notes(collector), scratch, target, limits, check)
+
+
+@contextmanager
+def _scratch_beside(target: Path) -> Iterator[IO[bytes]]:
+    path = target.with_name(target.name + ".scratch")
     try:
-        with scratch_path.open("w+b") as scratch:
-            collector = _Collector(scratch, limits)
-            for member in members(upload, packed, limits, check):
-                collector.take(member)
-            notes = _notes(collector)
-            entries, stripped = _without_wrapper(collector.entries, dockerfile)
-            if stripped:
-                notes.append(f"Everything lies in “{shown(stripped)}/”, so that directory is taken as the root.")
-            entries = _with_parents(entries, limits)
-            _refuse_bad_links(entries)
-            if not any(entry.kind is Kind.FILE for entry in entries.values()):
-                raise ProblemError("SOURCE-EMPTY")
-            _write(entries, scratch, target, check)
+        with path.open("w+b") as scratch:
+            yield scratch
     finally:
-        scratch_path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def _finish(
+    entries: dict[str, Entry],
+    notes: list[str],
+    scratch: IO[bytes],
+    target: Path,
+    limits: Limits,
+    check: Callable[[], None],
+) -> Normalised:
+    entries = _with_parents(entries, limits)
+    _refuse_bad_links(entries)
+    if not any(entry.kind is Kind.FILE for entry in entries.values()):
+        raise ProblemError("SOURCE-EMPTY")
+    _write(entries, scratch, target, check)
     files = [entry for entry in entries.values() if entry.kind is Kind.FILE]
     return Normalised(entries, len(files), sum(entry.size for entry in files), tuple(notes))
 

@@ -83,6 +83,11 @@ class Way:
     failures: list[Failure] = field(default_factory=list)
     url: str = field(default="", repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _cut: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    def cut(self) -> None:
+        """Break every connection: what waits for an answer fails at once. For a step that is told to stop."""
+        self._cut()
 
     def environment(self) -> Mapping[str, str]:
         """For a child process: everything by the proxy, with no exception."""
@@ -163,4 +168,5 @@ def open(resolver: Resolver = resolve) -> Iterator[Way]:  # noqa: A001 (always w
     password = secrets.token_urlsafe(24)
     with Proxy(password, way.connect) as proxy:
         way.url = f"http://slipway:{password}@127.0.0.1:{proxy.port}"
+        way._cut = proxy.cut
         yield way

@@ -44,6 +44,10 @@ class Proxy(socketserver.ThreadingTCPServer):
     def __exit__(self, *_: object) -> None:
         self.shutdown()
         self.server_close()
+        self.cut()
+
+    def cut(self) -> None:
+        """End every connection through here; new ones may still be made."""
         with self._lock:
             for connection in self._open:
                 with suppress(OSError):

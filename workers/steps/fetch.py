@@ -18,7 +18,7 @@ from listings.problems import ProblemError
 from listings.reports import CheckOutcome, CheckReport, Evidence, StepReport
 from listings.spec import SpecErrors, SpecProblem, VersionSpec, from_data, parse_bytes, publication_problems
 from listings.spec.document import MAX_CHARACTERS
-from workers.sources import image
+from workers.sources import git, image
 from workers.sources.archive import Normalised, normalise
 from workers.sources.artifact import examine
 from workers.sources.members import Limits, readable
@@ -72,6 +72,10 @@ def _source(context: StepContext, dockerfile: str) -> tuple[Normalised, Blob, Ma
     match context.version.source_kind:
         case SourceKind.UPLOAD:
             return *_archive(context, dockerfile), {}
+        case SourceKind.GIT:
+            target = context.workdir / "source.tar.gz"
+            fetched = git.fetch(context, target, _limits())
+            return fetched.normal, _keep(context, fetched.normal, target), {"commit": fetched.commit}
         case SourceKind.IMAGE:
             return *_archive(context, dockerfile), {}
     raise ProblemError("SOURCE-NO-UPLOAD")

@@ -1,0 +1,204 @@
+"""Running git: watched for a stop, for the room it takes, and for what it says."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from listings.problems import ProblemError
+from workers.lifeline import die_with_parent
+from workers.sources.members import CHUNK, readable
+from workers.steps.contract import Stop
+
+GRACE_SECONDS = 3.0
+LOOK_SECONDS = 0.5
+PROGRESS_SECONDS = 5.0
+#: What git may answer on standard output: a list of 200,000 files has some 30 MiB.
+MAX_ANSWER = 256 << 20
+LAST_LINES = 12
+_LINE_LENGTH = 2000
+
+
+class GitFailed(Exception):
+    """git ended with an error. ``lines`` are its last ones, without secrets."""
+
+    def __init__(self, code: int, lines: tuple[str, ...]) -> None:
+        super().__init__(f"git ended with {code}")
+        self.code, self.lines = code, lines
+
+    def says(self, *texts: str) -> bool:
+        said = "\n".join(self.lines).lower()
+        return any(text in said for text in texts)
+
+
+@dataclass(slots=True)
+class Git:
+    """``room`` holds all that is fetched, at most ``limit`` bytes. ``say`` gets each line that git writes for the log,
+    ``note`` each of ours; ``clean`` takes secrets out of a line."""
+
+    environment: Mapping[str, str]
+    room: Path
+    limit: int
+    stop: Stop
+    say: Callable[[str], object]
+    note: Callable[[str], object]
+    clean: Callable[[str], str]
+
+    def run(self, *arguments: str, cwd: Path | None = None, given: IO[bytes] | None = None) -> bytes:
+        """Standard output. ``given`` is a file for standard input.
+
+        Raises GitFailed, StepStopped, ProblemError SOURCE-TOO-LARGE or GIT-PROGRAM-MISSING.
+        """
+        return self.run_program(("git",), *arguments, cwd=cwd, given=given)
+
+    def run_program(
+        self, program: Sequence[str], *arguments: str, cwd: Path | None = None, given: IO[bytes] | None = None
+    ) -> bytes:
+        """``run``, for another program than git."""
+        answer, lines = bytearray(), Lines(self.say, self.clean)
+        with (
+            self.start(*arguments, program=program, cwd=cwd, given=given) as child,
+            selectors.DefaultSelector() as waiting,
+        ):
+            assert child.stdout is not None
+            assert child.stderr is not None
+            for pipe in (child.stdout, child.stderr):
+                waiting.register(pipe, selectors.EVENT_READ)
+            looked = time.monotonic()
+            while waiting.get_map():
+                for key, _ in waiting.select(LOOK_SECONDS):
+                    data = os.read(key.fd, CHUNK)
+                    if not data:
+                        waiting.unregister(key.fileobj)
+                    elif key.fileobj is child.stderr:
+                        lines.feed(data)
+                    else:
+                        answer += data
+                self.stop.check()
+                if len(answer) > MAX_ANSWER:
+                    self._refuse_size("What git lists is longer than can be read")
+                # Looking at many files takes its time: at most a tenth of it all is spent on that.
+                if time.monotonic() > looked:
+                    looked = time.monotonic() + max(LOOK_SECONDS, 10 * self._watch())
+            lines.end()
+            code = child.wait()
+        self.stop.check()
+        if code != 0:
+            raise GitFailed(code, tuple(lines.last))
+        return bytes(answer)
+
+    @contextmanager
+    def start(
+        self,
+        *arguments: str,
+        program: Sequence[str] = ("git",),
+        cwd: Path | None = None,
+        given: IO[bytes] | int | None = None,
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """A git of a process group of its own, which is gone when the block ends or the step is told to stop."""
+        try:
+            child = subprocess.Popen(  # noqa: S603
+                [*program, *arguments],
+                stdin=subprocess.DEVNULL if given is None else given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=cwd or self.room,
+                env=dict(self.environment),
+                start_new_session=True,
+                preexec_fn=partial(die_with_parent, os.getpid()),
+            )
+        except FileNotFoundError as error:
+            raise ProblemError("GIT-PROGRAM-MISSING", program=program[0], host=os.uname().nodename) from error
+        end = partial(_end, child)
+        self.stop.on_stop(end)
+        try:
+            with child:
+                try:
+                    yield child
+                finally:
+                    end()
+        finally:
+            self.stop.forget(end)
+
+    def _watch(self) -> float:
+        """Look how much room is taken. Returns the seconds it took; raises ProblemError SOURCE-TOO-LARGE."""
+        began = time.monotonic()
+        if size_of(self.room, self.limit) > self.limit:
+            self._refuse_size(f"Fetching was stopped at more than {readable(self.limit)}")
+        return time.monotonic() - began
+
+    def _refuse_size(self, what: str) -> None:
+        raise ProblemError("SOURCE-TOO-LARGE", what=what, limit=readable(self.limit))
+
+
+def size_of(folder: Path, enough: int) -> int:
+    """Bytes of all files below ``folder``; counting ends beyond ``enough``. Files may vanish meanwhile."""
+    total, folders = 0, [folder]
+    while folders and total <= enough:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(Path(entry.path))
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+    return total
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the whole group: SIGTERM, then SIGKILL. Does nothing once git has ended: its helpers end with its pipes."""
+    if child.poll() is not None:
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE_SECONDS)
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+class Lines:
+    """git's progress as lines: what a carriage return rewrites is said every few seconds, and at its end."""
+
+    def __init__(self, say: Callable[[str], object], clean: Callable[[str], str]) -> None:
+        self._say, self._clean = say, clean
+        self._partial = ""
+        self._said = time.monotonic()
+        self.last: deque[str] = deque(maxlen=LAST_LINES)
+
+    def feed(self, data: bytes) -> None:
+        self._partial += data.decode("utf-8", "replace")
+        while True:
+            ends = [at for at in (self._partial.find("\n"), self._partial.find("\r")) if at >= 0]
+            if not ends and len(self._partial) < _LINE_LENGTH:
+                return
+            at = min(ends) if ends else _LINE_LENGTH
+            line, end = self._partial[:at], self._partial[at : at + 1] if ends else ""
+            self._partial = self._partial[at + len(end) :]
+            if end != "\r":
+                self._take(line)
+            elif time.monotonic() - self._said >= PROGRESS_SECONDS:
+                self._tell(line)
+
+    def end(self) -> None:
+        self._take(self._partial)
+        self._partial = ""
+
+    def _take(self, line: str) -> None:
+        if line.strip():
+            self.last.append(self._tell(line))
+
+    def _tell(self, line: str) -> str:
+        self._said = time.monotonic()
+        shown = self._clean(line.rstrip())
+        self._say(shown)
+        return shown
