@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 EXECUTE = "slipway.execute"
 TICK = "slipway.tick"
+REPORT = "slipway.report_statuses"
 CONTROL, ENGINE = "control", "engine"
 
 
@@ -45,13 +46,14 @@ def configure() -> None:
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         task_default_queue=CONTROL,
-        task_routes={TICK: {"queue": CONTROL}},
+        task_routes={TICK: {"queue": CONTROL}, REPORT: {"queue": CONTROL}},
         timezone="UTC",
         # Beat notes each tick in its schedule, whose age then says whether it lives.
         beat_sync_every=1,
         imports=("workers.tasks",),
         beat_schedule={
-            "tick": {"task": TICK, "schedule": config.tick_seconds, "options": {"expires": config.tick_seconds * 2}},
+            name: {"task": task, "schedule": config.tick_seconds, "options": {"expires": config.tick_seconds * 2}}
+            for name, task in (("tick", TICK), ("report", REPORT))
         },
     )
 

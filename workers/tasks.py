@@ -12,6 +12,7 @@ from django.db import close_old_connections
 
 from listings.services import incoming, leases, planning
 from workers import execution, presence
+from workers.codehosts import send
 from workers.lifeline import die_with_parent
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,13 @@ def tick() -> None:
             logger.exception("%s could not be planned", owner.pk)
     planning.dispatch()
     incoming.purge()
+
+
+@shared_task(name="slipway.report_statuses")
+def report_statuses() -> None:
+    """Tell code hosts how the runs of their commits go. A task of its own: a slow host must not hold up the tick."""
+    close_old_connections()
+    send.send_due()
 
 
 @worker_process_init.connect
