@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import reverse
 
-from listings.models import Listing, Release, Run, Version
+from listings.models import Credential, Delivery, Listing, Release, Run, Version, Webhook
 
 
 def listing(item: Listing) -> str:
@@ -22,3 +22,20 @@ def run(item: Run) -> str:
 
 def release(item: Release) -> str:
     return reverse("release", args=[item.version.listing.team.slug, item.pk])
+
+
+def source(item: Listing) -> str:
+    return reverse("listing_source", args=[item.team.slug, item.slug])
+
+
+def credential(item: Credential) -> str:
+    return reverse("credential", args=[item.team.slug, item.pk])
+
+
+def webhook(item: Webhook) -> str:
+    return reverse("webhook", args=[item.listing.team.slug, item.listing.slug, item.pk])
+
+
+def delivery(item: Delivery) -> str:
+    listing_ = item.webhook.listing
+    return reverse("delivery", args=[listing_.team.slug, listing_.slug, item.webhook_id, item.pk])

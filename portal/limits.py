@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
@@ -21,6 +22,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 #: The addresses that take files, and room for a form's other fields and its boundaries.
 _FILES = re.compile(r"/t/[^/]+/(uploads|listings/[^/]+/versions/new)/(spec\.yaml)?")
 _SLACK = 1024 * 1024
+#: A webhook's address: whoever posts there has no session, and proves who it is by the body itself.
+_HOOK = re.compile(r"/hooks/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/?")
 
 
 class _TooLarge(Exception):
@@ -29,6 +32,8 @@ class _TooLarge(Exception):
 
 def most_bytes(path: str) -> int:
     """The longest body that ``path`` takes, in bytes. A version's form may carry a source and an artifact."""
+    if _HOOK.fullmatch(path):
+        return int(settings.SLIPWAY.webhook_max_bytes)
     if _FILES.fullmatch(path):
         return 2 * int(settings.SLIPWAY.upload_max_bytes) + _SLACK
     return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE) + _SLACK
@@ -40,7 +45,7 @@ def limited(application: Application) -> Application:
     async def wrapper(scope: Scope, receive: Receive, send: Send) -> None:
         limit, got, answering = await _limit(scope), 0, False
         if _announced(scope) > limit:
-            await _refuse(send)
+            await _refuse(scope, send)
             return
 
         async def counted() -> MutableMapping[str, Any]:
@@ -60,7 +65,7 @@ def limited(application: Application) -> Application:
             await application(scope, counted, watched)
         except _TooLarge:
             if not answering:
-                await _refuse(send)
+                await _refuse(scope, send)
 
     return wrapper
 
@@ -68,6 +73,8 @@ def limited(application: Application) -> Application:
 async def _limit(scope: Scope) -> int:
     """Files are taken only from who is signed in: anybody else's would fill the disk before they are refused."""
     most, small = most_bytes(scope["path"]), most_bytes("")
+    if _HOOK.fullmatch(scope["path"]):
+        return most
     key = _session_key(scope) if most > small else ""
     return most if key and await sync_to_async(_is_signed_in)(key) else small
 
@@ -99,7 +106,24 @@ def _announced(scope: Scope) -> int:
     return 0
 
 
-async def _refuse(send: Send) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+async def _refuse(scope: Scope, send: Send) -> None:
+    hook = _HOOK.fullmatch(scope["path"])
+    if hook:
+        kind, body = b"application/json", await sync_to_async(_refuse_delivery)(hook[1], scope)
+    else:
+        kind, body = b"text/plain; charset=utf-8", b"This is more than Slipway takes at once.\n"
+    headers = [(b"content-type", kind), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": b"This is more than Slipway takes at once.\n"})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _refuse_delivery(webhook: str, scope: Scope) -> bytes:
+    """List the delivery with its webhook, so that its owner learns why nothing was built."""
+    from listings.services import deliveries
+
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    close_old_connections()
+    try:
+        return json.dumps(deliveries.refuse_too_large(webhook, headers)).encode()
+    finally:
+        close_old_connections()

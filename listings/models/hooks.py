@@ -88,7 +88,7 @@ class Delivery(Row):
     milliseconds = models.PositiveIntegerField(default=0)
     version = models.ForeignKey(Version, null=True, blank=True, on_delete=models.SET_NULL, related_name="deliveries")
     run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="deliveries")
-    replay_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="replays")
+    replay_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="replays")
     replayed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     is_test = models.BooleanField(default=False)
 

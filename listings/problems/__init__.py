@@ -16,6 +16,7 @@ from listings.problems import (  # isort: skip
     credentials,
     git,
     governance,
+    hooks,
     image,
     image_source,
     operation,
@@ -48,6 +49,7 @@ _MODULES = (
     operation,
     statuses,
     uploads,
+    hooks,
 )
 
 

@@ -1,0 +1,76 @@
+"""OCI registries that speak Distribution's notifications: distribution.github.io, "Work with notifications"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from listings.hooks import signatures
+from listings.hooks.events import (
+    Event,
+    EventKind,
+    Headers,
+    Sample,
+    dig,
+    foreign,
+    text,
+    want_digest,
+    want_list,
+    want_text,
+)
+
+FORM = False
+_NAME = "An OCI registry"
+_EVENTS = 20
+_CONTENT_TYPE = "application/vnd.docker.distribution.events.v1+json"
+
+
+def verify(secrets: Sequence[str], headers: Headers, body: bytes, now: datetime) -> None:
+    """The registry signs nothing; its endpoint's ``headers`` send the secret. Raises ProblemError HOOK-SIGNATURE."""
+    signatures.verify_token(secrets, headers.get("authorization", ""), "Authorization", "Bearer ")
+
+
+def delivery_id(headers: Headers) -> str:
+    """None in the headers: the ids stand in the events, and a repeated envelope is the same bytes."""
+    return ""
+
+
+def event_name(headers: Headers) -> str:
+    return ""
+
+
+def read(headers: Headers, payload: dict[str, Any]) -> tuple[Event, ...]:
+    """The pushes of tags; without any, the first thing that happened. Raises ProblemError HOOK-NOT-PROVIDERS."""
+    events = want_list(_NAME, payload, "events")
+    if not events:
+        raise foreign(_NAME, "“events” is empty")
+    found = [_event(item) for item in events[:_EVENTS]]
+    images = tuple(event for event in found if event.kind is EventKind.IMAGE)
+    return images or (found[0],)
+
+
+def _event(item: object) -> Event:
+    action = text(want_text(_NAME, item, "action"), 60)
+    repository = want_text(_NAME, item, "target", "repository")[:255]
+    sender = text(dig(item, "actor", "name"))
+    tag = text(dig(item, "target", "tag"), 128)
+    if action == "push" and tag and dig(item, "target", "tag") == tag:
+        digest = want_digest(_NAME, dig(item, "target", "digest"))
+        return Event(EventKind.IMAGE, action, tag, digest, repository, sender)
+    kind = EventKind.DELETED if action == "delete" else EventKind.OTHER
+    return Event(kind, action, tag, repository=repository, sender=sender)
+
+
+def sample(about: Sample) -> tuple[dict[str, str], dict[str, Any]]:
+    """Headers and body of a pushed tag, without the secret."""
+    target = {
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "digest": about.commit, "length": 708,
+        "repository": about.repository, "tag": about.ref,
+    }  # fmt: skip
+    event = {"id": "slipway-test", "action": "push", "target": target, "actor": {"name": "slipway-test"}}
+    return {"content-type": _CONTENT_TYPE}, {"events": [event]}
+
+
+def sign(secret: str, identity: str, body: bytes, now: datetime) -> dict[str, str]:
+    return {"authorization": f"Bearer {secret}"}
