@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from listings import problems
 from listings.access import Permission, can
-from listings.models import Attempt, Check, Run, Step, Version
+from listings.models import Attempt, Check, CommitStatus, ListingSource, Run, Step, Version
 from listings.reports import CheckOutcome
 from listings.services import planning, verdicts
 from listings.states import ATTEMPT_OPEN, RELEASE_DONE, RELEASE_OPEN, STEP_UNSUCCESSFUL, RunState, StepState
@@ -161,9 +161,34 @@ def _run_part(run: Run) -> dict[str, Any]:
         "outgoing": facts.get("test", {}).get("outgoing", []),
         "verdict": verdict,
         "is_active": run.state == RunState.ACTIVE,
+        "reported": reported(run),
         "is_latest": not run.version.runs.filter(number__gt=run.number).exists(),
         "has_open_release": run.version.releases.filter(state__in=RELEASE_OPEN | RELEASE_DONE).exists(),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What the code host was told last of a run; ``problem`` is a sentence while it has not taken it."""
+
+    status: CommitStatus
+    host: str
+    problem: str
+
+
+def reported(run: Run) -> Reported | None:
+    """None where nothing is to be reported."""
+    status = run.commit_statuses.order_by("-created_at").first()
+    if status is None:
+        return None
+    source = ListingSource.objects.filter(listing_id=run.version.listing_id).first()
+    host = source.get_status_provider_display() if source and source.status_provider else "the code host"
+    problem = ""
+    if status.problem_code:
+        entry = problems.get(status.problem_code)
+        cause, remedy = (problems.fill(text, status.problem_params) for text in (entry.cause, entry.remedy))
+        problem = f"{entry.title}. {cause} {remedy} ({entry.code})"
+    return Reported(status, host, problem)
 
 
 def _current(steps: list[StepRow]) -> StepRow | None:

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST
 from listings import links
 from listings.access import Permission, guarded
 from listings.models import Team
-from listings.services import runs
+from listings.services import runs, statuses
 from listings.views.shared import act, run_of, version_of
 
 
@@ -35,3 +35,12 @@ def retry(request: HttpRequest, team: Team, listing: str, number: str, run: int,
 def again(request: HttpRequest, team: Team, listing: str, number: str) -> HttpResponse:
     version = version_of(team, listing, number)
     return act(request, links.version(version), lambda: runs.run_again(request.user, version), "A new run has started.")
+
+
+@require_POST
+@guarded(Permission.DEVELOP)
+def report(request: HttpRequest, team: Team, listing: str, number: str, run: int) -> HttpResponse:
+    """Tell the code host once more."""
+    found = run_of(version_of(team, listing, number), run)
+    verb = lambda: statuses.report_again(request.user, found)  # noqa: E731
+    return act(request, links.run(found), verb, "The code host is told again.")
