@@ -105,6 +105,7 @@ def webhook_page(user: Any, webhook: Webhook, decision: str, page: Any) -> dict[
         "refused_kept": deliveries.REFUSED_KEPT,
         "previous_until": until if until is not None and until > timezone.now() else None,
         "may_release": can(user, Permission.RELEASE, listing.team),
+        "may_develop": can(user, Permission.DEVELOP, listing.team),
     }  # fmt: skip
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from listings import links
-from listings.hooks import EventKind
 from listings.models import Decision, Delivery, Run, SourceKind
 from listings.queries.webhooks import start_of
 from listings.services.pushes import short
@@ -58,13 +55,7 @@ def started_by(run: Run) -> SafeString | str:
     found = start_of(run)
     if found is None:
         return "a webhook"
-    kind = "tag" if not run.version.git_branch and run.version.source_kind == SourceKind.GIT else EventKind.BRANCH
-    to = "image tag" if run.version.source_kind == SourceKind.IMAGE else "tag" if kind == "tag" else ""
-    words = f"a push of {to} {found.ref}" if to else f"a push to {found.ref}"
+    is_tag = run.version.source_kind == SourceKind.IMAGE or not run.version.git_branch
+    words = f"a push of tag {found.ref}" if is_tag else f"a push to {found.ref}"
     by = f" by {found.sender}" if found.sender else ""
     return format_html('<a href="{}">{}</a> ({}){}', links.delivery(found), words, short(found.commit), by)
-
-
-@register.filter
-def patterns(values: Any) -> str:
-    return ", ".join(values)

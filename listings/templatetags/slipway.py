@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from listings import problems
+from listings.acts import ACTS
 from listings.states import AttemptState, ReleaseState, RunState, StepState, VersionState
 
 register = template.Library()
@@ -279,49 +280,10 @@ def spark(runs: Sequence[tuple[str, float]]) -> list[dict[str, Any]]:
     return bars
 
 
-_ACTS: Mapping[str, str] = {
-    "listing.create": "made the listing",
-    "listing.update": "changed the listing",
-    "listing.archive": "archived",
-    "listing.restore": "restored",
-    "version.create": "made",
-    "version.submit": "submitted",
-    "version.delete_draft": "removed the draft",
-    "run.start": "started",
-    "run.cancel": "cancelled",
-    "run.passed": "finished: passed",
-    "run.failed": "finished: failed",
-    "run.cancelled": "finished: cancelled",
-    "run.superseded": "was overtaken in",
-    "step.retry": "retried",
-    "release.request": "asked to release",
-    "release.approve": "approved",
-    "release.ask_for_changes": "asked for changes to",
-    "release.resubmit": "asked again to release",
-    "release.resume": "resumed registering",
-    "release.registered": "registered",
-    "release.registration_failed": "could not register",
-    "release.publish": "pressed Publish for",
-    "release.published": "published",
-    "release.publish_failed": "could not publish",
-    "release.withdraw": "withdrew",
-    "team.create": "made the team",
-    "team.aws": "changed the AWS connection of",
-    "member.add": "added",
-    "member.role": "changed the role of",
-    "member.remove": "removed",
-    "waiver.ask": "asked to waive",
-    "waiver.granted": "waived",
-    "waiver.refused": "refused to waive",
-    "waiver.revoked": "revoked the waiver of",
-    "policy.amend": "amended",
-}
-
-
 @register.filter
 def act_words(action: str) -> str:
     """An audit event's ``noun.verb`` as the middle of a sentence: who (this) what."""
-    return _ACTS.get(action, action.replace(".", " ").replace("_", " "))
+    return ACTS.get(action, action.replace(".", " ").replace("_", " "))
 
 
 @register.filter

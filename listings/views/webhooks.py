@@ -62,7 +62,7 @@ def _webhook(team: Team, listing: str, webhook: Any) -> Webhook:
 
 
 @require_GET
-@guarded(Permission.DEVELOP)
+@guarded(Permission.SEE)
 def index(request: HttpRequest, team: Team, listing: str) -> HttpResponse:
     return render(request, "webhooks/index.html", shown.webhooks_of(request.user, listing_of(team, listing)))
 
@@ -91,7 +91,7 @@ def _secret_page(request: HttpRequest, webhook: Webhook, secret: str, *, made: b
 
 
 @require_GET
-@guarded(Permission.DEVELOP)
+@guarded(Permission.SEE)
 def webhook(request: HttpRequest, team: Team, listing: str, webhook: Any) -> HttpResponse:
     found = _webhook(team, listing, webhook)
     context = shown.webhook_page(request.user, found, request.GET.get("decision", ""), request.GET.get("page"))
@@ -180,7 +180,7 @@ def _delivery(team: Team, listing: str, webhook: Any, delivery: Any) -> Delivery
 
 
 @require_GET
-@guarded(Permission.DEVELOP)
+@guarded(Permission.SEE)
 def delivery(request: HttpRequest, team: Team, listing: str, webhook: Any, delivery: Any) -> HttpResponse:
     found = _delivery(team, listing, webhook, delivery)
     return render(request, "webhooks/delivery.html", shown.delivery_page(request.user, found))
