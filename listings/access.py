@@ -27,7 +27,7 @@ class Permission(StrEnum):
     DISCUSS = "discuss"
     DEVELOP = "develop"  # listings, uploads, versions, runs, asking for waivers
     RELEASE = "release"  # request and withdraw releases, archive listings
-    MANAGE = "manage"  # members, AWS connection
+    MANAGE = "manage"  # members, credentials, AWS connection
     SIGNED_IN = "signed_in"
     ADMIN = "admin"  # review, waive, publish, policies, audit
     PUBLIC = "public"

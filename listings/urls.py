@@ -7,6 +7,7 @@ from django.urls import include, path
 from listings.views import (
     attempts,
     audit,
+    credentials,
     home,
     listings,
     notices,
@@ -14,6 +15,7 @@ from listings.views import (
     releases,
     review,
     runs,
+    sources,
     teams,
     uploads,
     versions,
@@ -36,11 +38,21 @@ _version = [
     path("runs/<int:run>/", include(_run)),
 ]
 
+_credential = [
+    path("", credentials.credential, name="credential"),
+    path("rotate/", credentials.rotate, name="credential_rotate"),
+    path("known-hosts/", credentials.known_hosts, name="credential_known_hosts"),
+    path("delete/", credentials.delete, name="credential_delete"),
+]
+
 _listing = [
     path("", listings.listing, name="listing"),
     path("edit/", listings.edit, name="listing_edit"),
     path("archive/", listings.archive, name="listing_archive"),
     path("restore/", listings.restore, name="listing_restore"),
+    path("source/", sources.source, name="listing_source"),
+    path("source/save/", sources.save, name="listing_source_save"),
+    path("source/remove/", sources.remove, name="listing_source_remove"),
     path("versions/new/", versions.new, name="version_new"),
     path("versions/new/spec.yaml", versions.spec_file, name="version_spec"),
     path("versions/<str:number>/", include(_version)),
@@ -70,6 +82,9 @@ _team = [
     path("members/<uuid:member>/role/", teams.change_role, name="member_role"),
     path("members/<uuid:member>/remove/", teams.remove, name="member_remove"),
     path("aws/", teams.aws, name="team_aws"),
+    path("credentials/", credentials.index, name="credentials"),
+    path("credentials/new/", credentials.new, name="credential_new"),
+    path("credentials/<uuid:credential>/", include(_credential)),
 ]
 
 _review = [

@@ -21,7 +21,9 @@ SESSION_TEAM = "team"
 
 @dataclass(frozen=True, slots=True)
 class NavItem:
-    """``go`` is the second key of its ``g`` shortcut; ``split`` draws a line before it."""
+    """``go`` is the second key of its ``g`` shortcut; ``split`` draws a line before it; ``also`` begins addresses of
+    other pages that belong to it.
+    """
 
     key: str
     label: str
@@ -29,6 +31,7 @@ class NavItem:
     count: int = 0
     go: str = ""
     split: bool = False
+    also: str = ""
 
 
 def chosen_theme(request: HttpRequest) -> str:
@@ -68,7 +71,7 @@ def navigation(request: HttpRequest, team: Team | None) -> list[NavItem]:
             _item("listings", "Listings", "listings", team.slug, go="l"),
             _item("releases", "Releases", "releases", team.slug, go="r", count=open_releases),
             _item("waivers", "Waivers", "waivers", team.slug, go="w"),
-            _item("team", "Team", "team", team.slug, go="t"),
+            _item("team", "Team", "team", team.slug, go="t", also=reverse("credentials", args=[team.slug])),
         ]
     if can(request.user, Permission.ADMIN):
         waiting = (
@@ -99,6 +102,9 @@ class Shell:
     def section(self) -> str:
         """Key of the navigation item whose address is the longest beginning of this page's."""
         path = self._request.path
+        for item in self.nav:
+            if item.also and path.startswith(item.also):
+                return str(item.key)
         under = [item for item in self.nav if path.startswith(item.url) and (item.url != "/" or path == "/")]
         return max(under, key=lambda item: len(item.url)).key if under else ""
 

@@ -1,32 +1,33 @@
-"""A new version: number, files, specification. Files are kept as uploads before anything else is judged."""
+"""A new version: number, source, specification. Files are kept as uploads before anything else is judged."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
-from django.core.files.uploadedfile import UploadedFile
 from django.forms.utils import ErrorDict
 from django.http import QueryDict
 
 from listings import spec
+from listings.forms.sources import OriginForm, initial_of
 from listings.forms.spec_form import SpecForm
 from listings.forms.spec_start import Start, start_of
-from listings.models import Kind, Listing, Upload, UploadPurpose
-from listings.problems import ProblemError
-from listings.services import versions
-from listings.views.shared import sentences
+from listings.models import Listing, SourceKind, UploadPurpose
+from listings.services import standing_sources
+from listings.services.origins import Origin
 
 IN_SOURCE, HERE, PASTED = "source", "here", "paste"
 
 
-class VersionForm(forms.Form):
-    """``source_id`` and ``artifact_id`` name uploads; a file sent with the form becomes one first.
-
-    The specification's own form is ``spec_form``; it counts when ``spec_origin`` is HERE. With ``more`` in the data
-    (rows to lengthen) the form is shown again as it was typed, unjudged.
+class VersionForm(OriginForm):
+    """The specification's own form is ``spec_form``; it counts when ``spec_origin`` is HERE. With ``more`` in the data
+    (rows to lengthen) the form is shown again as it was typed, unjudged. It begins with the listing's standing source.
     """
 
+    source_kind = forms.ChoiceField(
+        label="Where does the container come from?", widget=forms.RadioSelect, required=False,
+        choices=[(SourceKind.UPLOAD, "Upload"), (SourceKind.GIT, "Git"), (SourceKind.IMAGE, "Existing image")],
+    )  # fmt: skip
     number = forms.CharField(label="Number", max_length=64, help_text="Semantic: 1.2.3, or 1.2.3-rc.1 to test.")
     source_id = forms.UUIDField(required=False, widget=forms.HiddenInput)
     source_file = forms.FileField(
@@ -50,21 +51,18 @@ class VersionForm(forms.Form):
         help_text="What is new, for your team and the reviewers.",
     )  # fmt: skip
 
+    files_of = (UploadPurpose.SOURCE, UploadPurpose.BUNDLE, UploadPurpose.ARTIFACT)
+    default_kind = SourceKind.UPLOAD
+
     def __init__(self, data: QueryDict | None, files: Any, *, listing: Listing, user: Any, **kwargs: Any) -> None:
-        self.listing, self.user = listing, user
-        self.kept: dict[str, Upload] = {}
         self.start: Start | None = None
-        self._upload_errors: dict[str, str] = {}
-        self.more = ""
-        if data is not None:
-            data = data.copy()
-            self.more = data.get("more", "")
-            for name in self.purposes:
-                sent = files.get(f"{name}_file") if files else None
-                if sent:
-                    self._keep(data, name, sent)
-                self._look_up(data, name)
-        super().__init__(data, None, **kwargs)
+        self.more = data.get("more", "") if data is not None else ""
+        self.standing = standing_sources.of(listing)
+        kept = {}
+        if data is None and self.standing is not None:
+            kwargs["initial"] = {**initial_of(self.standing), **kwargs.get("initial", {})}
+            kept = {"bundle": self.standing.bundle, "artifact": self.standing.artifact}
+        super().__init__(data, files, listing=listing, user=user, kept=kept, **kwargs)
         self.spec_form = self._make_spec_form(data)
 
     def _make_spec_form(self, data: QueryDict | None) -> SpecForm:
@@ -73,58 +71,29 @@ class VersionForm(forms.Form):
         self.start = start_of(self.listing)
         return SpecForm(self.listing.kind, start=self.start.spec)
 
-    @property
-    def purposes(self) -> tuple[str, ...]:
-        """The files that a version of this listing's kind may have."""
-        return ("source", "artifact") if self.listing.kind == Kind.MODEL_PACKAGE else ("source",)
-
-    def _keep(self, data: QueryDict, name: str, sent: UploadedFile) -> None:
-        try:
-            upload = versions.store_upload(
-                self.user, self.listing.team, UploadPurpose(name), sent.name or name, sent.file, sent.size or 0
-            )
-        except ProblemError as error:
-            self._upload_errors[name] = sentences(error)
-        else:
-            data[f"{name}_id"] = str(upload.pk)
-
-    def _look_up(self, data: QueryDict, name: str) -> None:
-        """The upload that the form names, for showing it again. Another team's is none."""
-        named = data.get(f"{name}_id")
-        if not named:
-            return
-        try:
-            found = Upload.objects.filter(pk=named, team=self.listing.team, purpose=UploadPurpose(name)).first()
-        except (ValueError, forms.ValidationError):
-            found = None
-        if found is not None:
-            self.kept[name] = found
-        else:
-            self._upload_errors.setdefault(name, "This upload is not there. Choose the file again.")
-
     def full_clean(self) -> None:
         if not self.more:
             super().full_clean()
             return
         self._errors = ErrorDict()
         self.cleaned_data = {}
-        self._tell_of_uploads()
-
-    def _tell_of_uploads(self) -> None:
-        for name, message in self._upload_errors.items():
-            self.add_error(f"{name}_file", message)
+        self.tell_of_uploads()
+        self.tell_of_secrets()
 
     def clean(self) -> dict[str, Any]:
-        data: dict[str, Any] = super().clean() or {}
-        self._tell_of_uploads()
-        if "source" not in self.kept and "source" not in self._upload_errors:
-            self.add_error("source_file", "Choose the build context: a .zip, .tar or .tar.gz.")
-        data |= {"source": self.kept.get("source"), "artifact": self.kept.get("artifact"), "spec": None}
+        data = super().clean()
+        data |= {"artifact": self.kept.get("artifact"), "spec": None}
         if data.get("spec_origin") == HERE:
             data["spec"] = self._filled_in()
         elif data.get("spec_origin") == PASTED:
             data["spec"] = self._pasted(data.get("spec_text", ""))
         return data
+
+    def _given(self, data: dict[str, Any]) -> Origin | None:
+        if self.kind != SourceKind.UPLOAD:
+            return super()._given(data)
+        self.need_upload("source", "Choose the build context: a .zip, .tar or .tar.gz.")
+        return Origin.uploaded(self.kept["source"]) if "source" in self.kept else None
 
     def _filled_in(self) -> dict[str, Any] | None:
         if self.spec_form.is_valid() and self.spec_form.spec is not None:

@@ -42,7 +42,7 @@ PROBLEMS: tuple[Problem, ...] = (
     _problem("CREDENTIAL-USERNAME", "The user name cannot be used", "{detail}.",
              "Enter the user name that goes with the token or password."),
     _problem("CREDENTIAL-KEY", "That is not a private key that can be used", "{detail}.",
-             "Paste an OpenSSH private key without a passphrase (Ed25519, ECDSA, or RSA of 3072 bits or more), or let "
+             "Paste an OpenSSH private key without a passphrase (Ed25519, ECDSA, or RSA of 2048 bits or more), or let "
              "Slipway make one."),
     _problem("CREDENTIAL-KNOWN-HOSTS", "Those are not host keys", "{detail}.",
              "Paste lines as “ssh-keyscan {host}” prints them, after comparing them with what the host publishes."),
@@ -56,7 +56,15 @@ PROBLEMS: tuple[Problem, ...] = (
     _problem("SOURCE-NO-BUNDLE", "The companion bundle is missing",
              "An image says nothing about samples and specification.",
              "Upload the bundle: an archive with slipway.yaml and the sample files."),
-    _problem("SOURCE-NO-REF", "There is nothing to report to",
-             "Commit statuses are reported for Git sources, with an access token for the code host's API.",
-             "Choose a token for the code host, or do not report."),
+    _problem("SOURCE-NOT-SET", "The listing has no standing source", "{listing} has none to remove.",
+             "Load the page again."),
+    _problem("STATUS-GIT-ONLY", "There is no commit to report on", "The standing source is an image.",
+             "Choose a Git repository, or do not report."),
+    _problem("STATUS-CREDENTIAL", "Reporting needs an access token",
+             "A code host takes commit statuses from those who sign in.",
+             "Choose an access token for the code host that may write commit statuses."),
+    _problem("STATUS-ADDRESS", "The address of the code host's API is missing or wrong",
+             "It is needed where the API is not at its usual place, and starts with https://.",
+             "Enter it, such as https://git.example.com/api/v4, or leave it empty for github.com, gitlab.com and "
+             "bitbucket.org."),
 )  # fmt: skip

@@ -1,14 +1,17 @@
 """What pages show, read in few queries. Functions return template contexts."""
 
+from listings.queries.credentials import credential_page, credentials_page
 from listings.queries.home import current_team, home, search
 from listings.queries.listings import listing_page, listings_of, next_number
 from listings.queries.policies import policy_page
 from listings.queries.releases import release_page, release_request_page, releases_of
 from listings.queries.review import review_queue
+from listings.queries.sources import source_page
 from listings.queries.teams import team_page, waivers_of
 from listings.queries.versions import version_page
 
 __all__ = [
-    "current_team", "home", "listing_page", "listings_of", "next_number", "policy_page", "release_page",
-    "release_request_page", "releases_of", "review_queue", "search", "team_page", "version_page", "waivers_of",
+    "credential_page", "credentials_page", "current_team", "home", "listing_page", "listings_of", "next_number",
+    "policy_page", "release_page", "release_request_page", "releases_of", "review_queue", "search", "source_page",
+    "team_page", "version_page", "waivers_of",
 ]  # fmt: skip

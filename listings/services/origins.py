@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from listings.models import Credential, Listing, SourceKind, Upload, UploadPurpose
+from django.conf import settings
+
+from listings import addresses
+from listings.models import Credential, CredentialKind, Listing, SourceKind, Upload, UploadPurpose
 from listings.problems import ProblemError
+from listings.services import credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,45 @@ class Origin:
         if self.kind == SourceKind.IMAGE:
             return self.image_reference
         return self.upload.blob_id if self.upload else ""
+
+
+def read_git(text: str) -> addresses.GitAddress:
+    """A repository's address, http:// only for the hosts that the operator lists. Raises ProblemError ADDRESS-…"""
+    return addresses.parse_git(text, http_hosts=addresses.listed_hosts(settings.SLIPWAY.source_allow_hosts))
+
+
+def checked(origin: Origin) -> Origin:
+    """The same in plain form: addresses as they are stored, and without what the kind does not use.
+
+    Raises ProblemError ADDRESS-…, CREDENTIAL-KIND, CREDENTIAL-HOST (a secret goes to its own host only) or
+    SOURCE-NO-BUNDLE.
+    """
+    if origin.kind == SourceKind.GIT:
+        return _checked_git(origin)
+    if origin.kind == SourceKind.IMAGE:
+        image = addresses.parse_image(origin.image_reference)
+        if origin.upload is None:
+            raise ProblemError("SOURCE-NO-BUNDLE")
+        if origin.credential is not None:
+            credentials.require_kind(origin.credential, CredentialKind.REGISTRY)
+            credentials.require_host(origin.credential, image.registry)
+        return Origin(
+            origin.kind, origin.upload, image_reference=str(image), image_digest=origin.image_digest,
+            credential=origin.credential,
+        )  # fmt: skip
+    return Origin(origin.kind, origin.upload)
+
+
+def _checked_git(origin: Origin) -> Origin:
+    address = read_git(origin.git_url)
+    if origin.credential is not None:
+        is_ssh = address.scheme == addresses.SSH
+        credentials.require_kind(origin.credential, CredentialKind.SSH_KEY if is_ssh else CredentialKind.TOKEN)
+        credentials.require_host(origin.credential, address.site)
+    return replace(
+        origin, upload=None, image_reference="", image_digest="", git_url=address.url,
+        git_ref=addresses.parse_ref(origin.git_ref), directory=addresses.parse_directory(origin.directory),
+    )  # fmt: skip
 
 
 def require_own(listing: Listing, origin: Origin) -> None:

@@ -25,7 +25,7 @@ def listing_of(team: Team, slug: str) -> Listing:
 def version_of(team: Team, slug: str, number: str) -> Version:
     """A version of the team's listing. Raises Http404."""
     rows = Version.objects.filter(listing__team=team, listing__slug=slug, number=number)
-    found = rows.select_related("listing__team", "source", "artifact", "author").first()
+    found = rows.select_related("listing__team", "source__blob", "artifact__blob", "credential", "author").first()
     if found is None:
         raise Http404("No such version.")
     return found

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from listings import links, queries, spec
-from listings.access import Permission, guarded
+from listings.access import Permission, can, guarded
 from listings.forms.versions import HERE, VersionForm
 from listings.models import Listing, Run, Team, Version
 from listings.problems import ProblemError
@@ -26,13 +26,16 @@ def new(request: HttpRequest, team: Team, listing: str) -> HttpResponse:
         data = form.cleaned_data
         try:
             version = versions.create_version(
-                request.user, found, number=data["number"], source=data["source"], artifact=data["artifact"],
+                request.user, found, number=data["number"], source=data["origin"], artifact=data["artifact"],
                 spec=data["spec"], notes=data["notes"],
             )  # fmt: skip
             versions.submit_version(request.user, version)
             return redirect(links.version(version))
         except ProblemError as error:
-            form.add_error("number" if error.code.startswith("VERSION") else None, sentences(error))
+            if error.code.startswith("VERSION"):
+                form.add_error("number", sentences(error))
+            else:
+                form.add_problem(error)
     return _new_page(request, found, form)
 
 
@@ -63,7 +66,8 @@ def _new_form(request: HttpRequest, listing: Listing, origin: str = "") -> Versi
 
 
 def _new_page(request: HttpRequest, listing: Listing, form: VersionForm, status: int = 0) -> HttpResponse:
-    context = {"team": listing.team, "listing": listing, "form": form}
+    may_manage = can(request.user, Permission.MANAGE, listing.team)
+    context = {"team": listing.team, "listing": listing, "form": form, "may_manage": may_manage}
     return render(request, "versions/new.html", context, status=status or (422 if form.errors else 200))
 
 

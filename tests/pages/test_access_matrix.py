@@ -20,9 +20,20 @@ from django.utils import timezone
 
 from listings import blobs, spec
 from listings.access import Permission
-from listings.models import Attempt, Kind, Membership, Notice, Role, Team, UploadPurpose
+from listings.models import (
+    Attempt,
+    CredentialKind,
+    Kind,
+    Listing,
+    Membership,
+    Notice,
+    Provider,
+    Role,
+    Team,
+    UploadPurpose,
+)
 from listings.reports import StepReport
-from listings.services import incoming, releases, teams, versions, waivers
+from listings.services import credentials, deliveries, incoming, releases, teams, versions, waivers, webhooks
 from listings.services import listings as listing_service
 from portal.config import SlipwaySettings
 from tests import flow
@@ -119,7 +130,12 @@ def make_world() -> World:
     bystander = teams.add_member(owner, team, _user("bystander").email, Role.VIEWER)
     teams.create_team(world.users["outsider"], "Elsewhere")
     world.kwargs = {"team": team.slug, "member": bystander.pk, "kind": Kind.ALGORITHM, "name": "Dockerfile"}
+    token = credentials.create(
+        owner, team, kind=CredentialKind.TOKEN, name="Code host", host="git.example.com", secret="a-token"
+    )
+    world.kwargs["credential"] = token.pk
     world.kwargs |= _release(team, owner, admin)
+    world.kwargs |= _delivery(owner, Listing.objects.get(team=team))
     sent = incoming.begin(owner, team, UploadPurpose.SOURCE, "source.zip", 10)
     world.kwargs["incoming"] = sent.pk
     for name, user in world.users.items():
@@ -157,6 +173,12 @@ def _release(team: Team, owner: Any, admin: Any) -> dict[str, Any]:
         "listing": listing.slug, "number": version.number, "run": run.number, "step": "fetch", "release": release.pk,
         "waiver": waiver.pk, "attempt": attempt.pk, "owner": release.pk,
     }  # fmt: skip
+
+
+def _delivery(owner: Any, listing: Listing) -> dict[str, Any]:
+    wanted = webhooks.Wanted(["main"])
+    webhook, _secret = webhooks.create_webhook(owner, listing, Provider.GITHUB, wanted)
+    return {"webhook": webhook.pk, "delivery": deliveries.send_test(owner, webhook).pk}
 
 
 def _expected(name: str, permission: str, role: str, *, in_team: bool) -> str:
