@@ -15,7 +15,7 @@ SERVICES = tuple(name for group in GROUPS for name in group)
 WANTED_PORT = 8000
 WORKER_READY = "ready."
 WORKER_STOP_SECONDS = 20
-CELERY = (str(PYTHON), "-m", "celery", "-A", "portal")
+CELERY = (str(PYTHON), "-m", "celery", "--quiet", "-A", "portal")
 
 
 def portal_port(home: Home) -> int:

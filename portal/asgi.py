@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+# Python's warnings become lines of the log, as in Celery's processes.
+logging.captureWarnings(True)
 
 from django.core.asgi import get_asgi_application  # noqa: E402
 
 django_application = get_asgi_application()
 
-from portal import limits, live  # noqa: E402 - needs configured settings
+from portal import access_log, limits, live  # noqa: E402 - needs configured settings
 
 _pages = limits.limited(django_application)
 
 
-async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+async def _application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] == "http" and scope["path"].startswith("/live/"):
         await live.application(scope, receive, send)
     elif scope["type"] == "http":
         await _pages(scope, receive, send)
     elif scope["type"] == "lifespan":
         await live.lifespan(scope, receive, send)
+
+
+application = access_log.logged(_application)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import Celery
+from celery.signals import celeryd_init, setup_logging
 from kombu.exceptions import OperationalError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
@@ -76,6 +77,25 @@ def announce(owner_id: UUID, payload: dict[str, Any]) -> None:
     from listings import livelog
 
     livelog.announce(settings.SLIPWAY.redis_url, owner_id, payload)
+
+
+@setup_logging.connect
+def _leave_logging(**kwargs: Any) -> None:
+    """Celery asks whether somebody else sets up logging: Django's LOGGING has, when the settings were read."""
+
+
+@celeryd_init.connect
+def _say_all_in_the_log(instance: Any, **kwargs: Any) -> None:
+    """Celery prints its banner, warnings and "Warm shutdown" past the log, among lines that others parse."""
+    from celery.apps import worker as worker_program
+
+    instance.quiet = True
+    logging.captureWarnings(True)
+    worker_program.safe_say = _unsaid
+
+
+def _unsaid(*args: Any, **kwargs: Any) -> None:
+    """In place of a print from a signal handler, where nothing can be logged."""
 
 
 def wire() -> None:

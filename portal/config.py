@@ -34,7 +34,8 @@ class SlipwaySettings(BaseSettings):
     public_url: str = "http://127.0.0.1:8000"
     allowed_hosts: str = ""
     log_level: str = "INFO"
-    json_logs: bool = False
+    #: One JSON object a line; not said, it is so in production.
+    json_logs: bool | None = None
     signup: Literal["open", "closed"] = "open"
 
     database_url: str = Field("", validation_alias=AliasChoices("DATABASE_URL"))

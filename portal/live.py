@@ -34,6 +34,7 @@ from redis.exceptions import RedisError
 from listings.livelog import TicketError, read_ticket
 from listings.models import Release, Run
 from listings.states import RELEASE_OPEN, RunState
+from portal.access_log import USER
 from portal.livehub import BEGINNING, Entry, Hub, Viewer, position
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         metrics.refused += 1
         await _refuse(send, *refusal)
         return
+    scope[USER] = user
     owner_id = UUID(_match(scope))
     hub = _current_hub()
     viewer = hub.join(owner_id)

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from listings.access import Permission
 from listings.problems import Owner, ProblemError, get
 from listings.templatetags.slipway import problem_text
+from portal import access_log
 
 _ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -29,10 +32,27 @@ class RequestId:
         given = request.headers.get("X-Request-ID", "")
         request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
         request.META["slipway.request_id"] = request_id
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        # The user is bound once known, and forgotten with the request.
+        with structlog.contextvars.bound_contextvars(request_id=request_id, user=""):
             response = self.get_response(request)
+        access_log.note(request)
         response["X-Request-ID"] = request_id
         return response
+
+
+class WhoAsks:
+    """Binds the user to a request's log lines; not on public pages, which may have to do without the database."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> None:
+        is_public = getattr(view, "permission", None) is Permission.PUBLIC
+        if not is_public and settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated:
+            structlog.contextvars.bind_contextvars(user=str(request.user.pk))
 
 
 class RefuseNul:
@@ -45,7 +65,9 @@ class RefuseNul:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
-        sent = (value for values in (request.GET, request.POST) for _, many in values.lists() for value in many)
+        # A view that takes a signed body reads it itself, before anybody parses it.
+        forms = (request.GET,) if getattr(view, "raw_body", False) else (request.GET, request.POST)
+        sent = (value for values in forms for _, many in values.lists() for value in many)
         if "\0" in request.path or any("\0" in value for value in sent):
             return HttpResponseBadRequest("A NUL character means nothing here.", content_type="text/plain")
         return None

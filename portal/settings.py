@@ -49,6 +49,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "portal.middleware.RefuseNul",
+    "portal.middleware.WhoAsks",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -166,4 +167,5 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 
-LOGGING = portal_logging.config(SLIPWAY.log_level, as_json=SLIPWAY.json_logs or SLIPWAY.is_production)
+_as_json = SLIPWAY.is_production if SLIPWAY.json_logs is None else SLIPWAY.json_logs
+LOGGING = portal_logging.config(SLIPWAY.log_level, as_json=_as_json, secrets=portal_logging.secrets_in(SLIPWAY))

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,6 +24,7 @@ from listings.problems import ProblemError
 from listings.reports import ProblemReport, StepReport
 from listings.services import leases, releases, verdicts
 from listings.states import AttemptState, StepName
+from workers import spans
 from workers.engine import attempt_labels
 from workers.heartbeat import Heartbeat
 from workers.logs import AttemptLog
@@ -54,8 +56,9 @@ def run_attempt(attempt_id: UUID) -> AttemptState | None:
         "step__run__version__listing__team", "step__release__version__listing__team", "step__release__run", "log"
     ).get(pk=attempt_id)
     step = attempt.step
+    owner = {"run": str(step.run_id)} if step.run_id else {"release": str(step.release_id)}
     with structlog.contextvars.bound_contextvars(
-        owner=str(step.run_id or step.release_id), step=step.name, attempt=str(attempt_id)
+        **owner, version=str(step.version), step=step.name, attempt=str(attempt_id)
     ):
         return _run(leases.Claim(attempt, claim.lease))
 
@@ -65,7 +68,9 @@ def _run(claim: leases.Claim) -> AttemptState | None:
     attempt = claim.attempt
     logger.info("attempt started")
     with Heartbeat(claim, stop), _log_of(attempt) as log, _workdir() as workdir:
-        report, target = _execute(attempt, log, stop, workdir)
+        with spans.record() as recorder:
+            report, target = _execute(attempt, log, stop, workdir)
+        report = replace(report, spans=recorder.merged())
         try:
             state = _end(claim, report, target, log)
         except leases.LeaseLost:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 from datetime import datetime
@@ -26,7 +27,9 @@ class Heartbeat:
         self._claim = claim
         self._stop = stop
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        # Its log lines belong to the attempt, too.
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._beat,), name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
