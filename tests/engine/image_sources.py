@@ -86,9 +86,9 @@ class Images:
         return packed({kept: GOOD[kept] for kept in ("slipway.yaml", "train.csv") if kept != name})
 
     @staticmethod
-    def log(run: Run) -> str:
-        """The stored log of the latest fetch."""
-        attempt = latest(run, "fetch")
+    def log(run: Run, step: str = "fetch") -> str:
+        """The stored log of the step's latest attempt."""
+        attempt = latest(run, step)
         assert attempt.log is not None
         with blobs.open_blob(attempt.log.sha256) as stored:
             return "\n".join(record.text for record in read_records(stored))
