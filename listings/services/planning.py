@@ -128,6 +128,7 @@ def supersede(run: Run) -> bool:
         begun = Attempt.objects.filter(step__run=run).exclude(state=AttemptState.QUEUED).exists()
         if begun or not Run.objects.filter(pk=run.pk, state=RunState.ACTIVE).update(superseded=True):
             return False
+        run.superseded = True
         stop(None, run)
         plan(run)
         return True
