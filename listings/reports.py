@@ -81,6 +81,18 @@ class ScanReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of an attempt's time spent outside Slipway; ``start`` and ``end`` in seconds since the epoch."""
+
+    kind: str
+    start: float
+    end: float
+
+    def as_json(self) -> list[str | float]:
+        return [self.kind, round(self.start, 3), round(self.end, 3)]
+
+
+@dataclass(frozen=True, slots=True)
 class StepReport:
     """How an attempt ended.
 
@@ -94,3 +106,4 @@ class StepReport:
     scan: ScanReport | None = None
     problem: ProblemReport | None = None
     poll_after: float | None = None
+    spans: tuple[Span, ...] = ()

@@ -33,6 +33,7 @@ from requests.exceptions import RequestException
 
 from listings.problems import ProblemError
 from listings.reports import Evidence
+from workers import spans
 
 LABEL_INSTANCE = "slipway.instance"
 LABEL_HOST = "slipway.host"
@@ -74,10 +75,22 @@ def connect(timeout: int = 60) -> Engine:
     """
     try:
         client = docker.DockerClient.from_env(timeout=timeout)
+        _note_time(client)
         client.ping()
     except (DockerException, RequestException) as error:
         raise ProblemError("ENGINE-UNREACHABLE", evidence=(Evidence(str(error)),)) from error
     return Engine(client)
+
+
+def _note_time(client: docker.DockerClient) -> None:
+    """Every call counts as time of the engine; what streams on after its answer is noted where it is read."""
+    send = client.api.send
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        with spans.span("engine"):
+            return send(*args, **kwargs)
+
+    setattr(client.api, "send", noted)  # noqa: B010  (a method, replaced on one object)
 
 
 class Engine:

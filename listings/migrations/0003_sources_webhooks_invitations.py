@@ -14,6 +14,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="attempt",
+            name="spans",
+            field=models.JSONField(blank=True, default=list),
+        ),
         migrations.CreateModel(
             name='Delivery',
             fields=[

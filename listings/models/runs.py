@@ -94,7 +94,8 @@ class Attempt(Row):
 
     ``lease`` is the fencing token of the worker that holds it; every write of that worker carries it.
     ``poll_at`` is set while the attempt is parked: running, but held by no worker until then.
-    ``facts`` is what the step established; ``problem`` the coded end, if it did not succeed.
+    ``facts`` is what the step established; ``problem`` the coded end, if it did not succeed. ``spans`` is its time
+    outside Slipway: lists of kind (engine, registry, container, git, aws), start and end in seconds since the epoch.
     """
 
     step = models.ForeignKey(Step, on_delete=models.CASCADE, related_name="attempts")
@@ -116,6 +117,7 @@ class Attempt(Row):
     cancelled_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
 
     facts = models.JSONField(default=dict, blank=True)
+    spans = models.JSONField(default=list, blank=True)
     problem_code = models.CharField(max_length=48, blank=True, db_index=True)
     problem_params = models.JSONField(default=dict, blank=True)
     problem_evidence = models.JSONField(default=list, blank=True)

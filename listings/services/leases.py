@@ -104,6 +104,7 @@ def finish(
     target = target or outcome_of(report)
     fields = {
         "finished_at": timezone.now(), "facts": plain.data(report.facts), "log": log, "log_lines": log_lines,
+        "spans": [span.as_json() for span in report.spans],
         "lease": None, "lease_expires_at": None,
     } | _problem_fields(report.problem)  # fmt: skip
     try:

@@ -12,6 +12,7 @@ from docker.errors import APIError
 
 from listings.problems import ProblemError
 from listings.reports import Evidence
+from workers import spans
 from workers.building.dockerfile import Dockerfile
 from workers.building.meter import Meter
 from workers.building.room import Room
@@ -67,7 +68,7 @@ def build(engine: Engine, room: Room, request: BuildRequest, parsed: Dockerfile,
         output.finish()
 
     try:
-        with meter:
+        with meter, spans.span("engine"):
             guarded(stop, cut, work)
     except APIError as error:
         raise _refused(error, request) from error

@@ -11,6 +11,7 @@ from docker.errors import APIError, NotFound
 
 from listings.problems import ProblemError
 from listings.reports import Evidence
+from workers import spans
 from workers.building.stream import BuildOutput, Cut, guarded, messages
 from workers.engine import Engine
 from workers.registries import DOCKER_MANIFEST, Registry, RegistryClient, RegistryError
@@ -65,7 +66,8 @@ def _push(engine: Engine, name: str, registry: Registry, log: Log, stop: Stop) -
                 output.feed(message)
 
     try:
-        guarded(stop, cut, work)
+        with spans.span("registry"):
+            guarded(stop, cut, work)
     except APIError as error:
         raise _refused(str(error.explanation or error)) from error
     found = next((digest for digest in reversed(digests) if digest), "")

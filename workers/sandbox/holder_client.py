@@ -18,6 +18,7 @@ from docker.types import Mount
 
 from listings.problems import ProblemError
 from listings.reports import Evidence
+from workers import spans
 from workers.engine import LABEL_ROLE, Engine
 from workers.sandbox.attach import STDOUT, Attachment
 from workers.steps.contract import Stop
@@ -80,7 +81,8 @@ class Holder:
             # An engine host without IPv6 knows none of its settings; then no call can use it either.
             holder = cls._started(engine, _create(engine, image, labels, mounts, with_ipv6=False))
         try:
-            holder._await_ready(stop)
+            with spans.span("container"):
+                holder._await_ready(stop)
         except BaseException:
             holder.close()
             raise
@@ -116,7 +118,8 @@ class Holder:
         try:
             with self._lock:
                 self._attachment.write(line)
-            reply = self._wait(replies, within, stop)
+            with spans.span("container"):
+                reply = self._wait(replies, within, stop)
         except OSError as error:
             raise self._broken(f"it is gone: {error}") from error
         finally:

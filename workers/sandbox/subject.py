@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from docker.errors import APIError, ImageNotFound
@@ -15,6 +16,7 @@ from docker.types import Mount
 
 from listings.problems import ProblemError
 from listings.reports import Evidence
+from workers import spans
 from workers.engine import LABEL_ROLE, Engine
 from workers.logs.lines import LineSplitter
 from workers.sandbox.attach import STDOUT, Attachment
@@ -92,6 +94,14 @@ class OutputPump:
             self._kept_bytes -= len(self._kept.popleft())
 
 
+def _finished_at(state: Mapping[str, Any]) -> float:
+    """When the container ended, in seconds since the epoch: the engine's word, as we look only now and then."""
+    try:
+        return min(time.time(), datetime.fromisoformat(str(state.get("FinishedAt"))).timestamp())
+    except ValueError:
+        return time.time()
+
+
 class Subject:
     """One run of the image under test. Use ``start``, then ``tick`` often, then ``close``."""
 
@@ -130,6 +140,7 @@ class Subject:
         """Raises ProblemError TEST-NO-PROGRAM where the engine cannot execute ``command``, TEST-HOLDER."""
         self.holder.call("restart_clock", self.stop)
         self.started = self.pump.start = time.monotonic()
+        self._started_at = time.time()
         try:
             self.container.start()
         except APIError as error:
@@ -174,6 +185,7 @@ class Subject:
         return None
 
     def _ended(self, state: Mapping[str, Any]) -> Exit:
+        spans.note("container", self._started_at, _finished_at(state))
         self.pump.join(10)
         self._check_disk()
         self.out_of_memory = bool(state.get("OOMKilled")) or self.oom_events() > 0
