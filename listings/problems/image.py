@@ -153,7 +153,7 @@ _READING = (
         "IMAGE-LAYER-UNREADABLE",
         "A layer cannot be read",
         "Layer {layer} is no gzip-compressed tar archive: {detail}.",
-        "Build the image anew; layers compressed with zstd have to be pushed with gzip.",
+        "Build the image anew and push it with layers that are tar archives compressed with gzip or zstd.",
         source=_OCI,
     ),
     _seller(
@@ -184,9 +184,9 @@ _READING = (
     ),
     _platform(
         "IMAGE-GONE",
-        "The built image is no longer in the staging registry",
+        "The image is no longer in the staging registry",
         "{detail}",
-        "Run the version again, from the build step on: staged images are cleaned up after a while.",
+        "Run the version again: it is built or fetched anew. Staged images are cleaned up after a while.",
     ),
 )
 
