@@ -19,6 +19,7 @@ from urllib.parse import urljoin
 import requests
 import urllib3
 
+from workers import spans
 from workers.registries.names import Registry
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -224,7 +225,8 @@ class RegistryClient:
         self, method: str, url: str, headers: Mapping[str, str], stream: bool, rest: dict[str, Any]
     ) -> requests.Response:
         timeout = (CONNECT_SECONDS, READ_SECONDS)
-        return self._session.request(method, url, headers=headers, stream=stream, timeout=timeout, **rest)
+        with spans.span("registry"):
+            return self._session.request(method, url, headers=headers, stream=stream, timeout=timeout, **rest)
 
     def _sign_in(self, answer: requests.Response, scope: str) -> bool:
         """Answer a 401 as it asks; False if there is nothing (new) to answer with."""

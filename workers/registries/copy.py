@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from workers import spans
 from workers.registries.client import RegistryClient, is_digest
 from workers.registries.names import Registry
 from workers.steps.contract import Stop
@@ -219,10 +220,11 @@ def _run(command: list[str], private: Path, stop: Stop, say: Callable[[str], obj
     stop.on_stop(end)
     assert child.stdout is not None
     try:
-        for line in child.stdout:
-            last.append(line.rstrip())
-            say(line.rstrip())
-        code = child.wait()
+        with spans.span("registry"):
+            for line in child.stdout:
+                last.append(line.rstrip())
+                say(line.rstrip())
+            code = child.wait()
     finally:
         timer.cancel()
         stop.forget(end)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from listings.problems import ProblemError
+from workers import spans
 from workers.lifeline import die_with_parent
 from workers.sources.members import CHUNK, readable
 from workers.steps.contract import Stop
@@ -122,7 +123,7 @@ class Git:
         end = partial(_end, child)
         self.stop.on_stop(end)
         try:
-            with child:
+            with spans.span("git"), child:
                 try:
                     yield child
                 finally:
