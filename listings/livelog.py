@@ -24,6 +24,9 @@ from redis.retry import Retry
 logger = logging.getLogger(__name__)
 
 STREAM_PREFIX = "slipway:live:"
+#: When a control worker last did the clock's bidding: seconds since the epoch. Kept for a day.
+TICK_KEY = "slipway:tick"
+TICK_KEPT_SECONDS = 24 * 3600
 #: A stream is forgotten a day after its last entry; finished logs are in storage by then.
 STREAM_EXPIRY_SECONDS = 24 * 3600
 #: Backstop for the number of entries; the writer also keeps each attempt's share within bytes.
@@ -130,6 +133,15 @@ def connect(redis_url: str, *, timeout: float) -> redis.Redis:
         retry=Retry(NoBackoff(), 0),
     )
     return client
+
+
+def note_tick(redis_url: str) -> None:
+    """Leave word that the clock ticks; a Redis that is down is told of elsewhere."""
+    try:
+        with connect(redis_url, timeout=1.0) as client:
+            client.set(TICK_KEY, time.time(), ex=TICK_KEPT_SECONDS)
+    except (redis.RedisError, OSError) as error:
+        logger.info("the tick was not noted: %s", error)
 
 
 def add_entry(pipe: Any, owner_id: UUID | str, event: EventName, data: str) -> None:

@@ -8,7 +8,9 @@ from listings.views import (
     attempts,
     audit,
     credentials,
+    health,
     home,
+    invitations,
     listings,
     notices,
     policies,
@@ -20,11 +22,13 @@ from listings.views import (
     uploads,
     versions,
     waivers,
+    webhooks,
 )  # fmt: skip
 
 _run = [
     path("", versions.run, name="run"),
     path("cancel/", runs.cancel, name="run_cancel"),
+    path("report/", runs.report, name="run_report"),
     path("steps/<str:step>/retry/", runs.retry, name="step_retry"),
 ]
 
@@ -45,6 +49,19 @@ _credential = [
     path("delete/", credentials.delete, name="credential_delete"),
 ]
 
+_webhook = [
+    path("", webhooks.webhook, name="webhook"),
+    path("edit/", webhooks.edit, name="webhook_edit"),
+    path("enable/", webhooks.enable, name="webhook_enable"),
+    path("disable/", webhooks.disable, name="webhook_disable"),
+    path("rotate/", webhooks.rotate, name="webhook_rotate"),
+    path("end-previous/", webhooks.end_previous, name="webhook_end_previous"),
+    path("delete/", webhooks.delete, name="webhook_delete"),
+    path("test/", webhooks.test, name="webhook_test"),
+    path("deliveries/<uuid:delivery>/", webhooks.delivery, name="delivery"),
+    path("deliveries/<uuid:delivery>/replay/", webhooks.replay, name="delivery_replay"),
+]
+
 _listing = [
     path("", listings.listing, name="listing"),
     path("edit/", listings.edit, name="listing_edit"),
@@ -53,6 +70,9 @@ _listing = [
     path("source/", sources.source, name="listing_source"),
     path("source/save/", sources.save, name="listing_source_save"),
     path("source/remove/", sources.remove, name="listing_source_remove"),
+    path("webhooks/", webhooks.index, name="webhooks"),
+    path("webhooks/new/", webhooks.new, name="webhook_new"),
+    path("webhooks/<uuid:webhook>/", include(_webhook)),
     path("versions/new/", versions.new, name="version_new"),
     path("versions/new/spec.yaml", versions.spec_file, name="version_spec"),
     path("versions/<str:number>/", include(_version)),
@@ -78,7 +98,9 @@ _team = [
     path("attempts/<uuid:attempt>/search.json", attempts.search, name="attempt_search"),
     path("live/<uuid:owner>/ticket.json", attempts.ticket, name="live_ticket"),
     path("members/", teams.team, name="team"),
-    path("members/add/", teams.add, name="member_add"),
+    path("members/add/", invitations.invite, name="member_add"),
+    path("members/invitations/<uuid:invitation>/resend/", invitations.resend, name="invitation_resend"),
+    path("members/invitations/<uuid:invitation>/revoke/", invitations.revoke, name="invitation_revoke"),
     path("members/<uuid:member>/role/", teams.change_role, name="member_role"),
     path("members/<uuid:member>/remove/", teams.remove, name="member_remove"),
     path("aws/", teams.aws, name="team_aws"),
@@ -103,9 +125,13 @@ urlpatterns = [
     path("search/", home.search, name="search"),
     path("teams/new/", teams.new, name="team_new"),
     path("t/<slug:team>/", include(_team)),
+    path("hooks/<uuid:webhook>/", webhooks.receive, name="hook"),
+    path("invitations/<str:token>/", invitations.invitation, name="invitation"),
+    path("invitations/<str:token>/accept/", invitations.accept, name="invitation_accept"),
     path("review/", include(_review)),
     path("policies/", policies.policies, name="policies"),
     path("audit/", audit.audit, name="audit"),
+    path("health/", health.health, name="health"),
     path("notices/", notices.index, name="notices"),
     path("notices/read/", notices.read_all, name="notices_read"),
     path("notices/<uuid:notice>/", notices.follow, name="notice"),

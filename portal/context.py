@@ -82,6 +82,7 @@ def navigation(request: HttpRequest, team: Team | None) -> list[NavItem]:
             _item("review", "Review", "review", count=waiting, split=True, go="q"),
             _item("policies", "Policies", "policies", go="p"),
             _item("audit", "Audit", "audit", go="a"),
+            _item("health", "Health", "health", go="s"),
         ]
     return items
 

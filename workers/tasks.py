@@ -8,8 +8,10 @@ from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from django.conf import settings
 from django.db import close_old_connections
 
+from listings import livelog
 from listings.services import incoming, leases, planning
 from workers import execution, presence
 from workers.codehosts import send
@@ -41,6 +43,7 @@ def tick() -> None:
             logger.exception("%s could not be planned", owner.pk)
     planning.dispatch()
     incoming.purge()
+    livelog.note_tick(settings.SLIPWAY.redis_url)
 
 
 @shared_task(name="slipway.report_statuses")

@@ -61,6 +61,48 @@ PROBLEMS: tuple[Problem, ...] = (
         "Start one: the operating guide, section Processes, has the command.",
     ),
     _problem(
+        "WORKER-SILENT",
+        "A worker went without a word",
+        "It gave its last sign of life {ago}. What it held is taken over by others.",
+        "Start it again, or nothing, if it is meant to be gone: it is not shown after a day.",
+    ),
+    _problem(
+        "CLOCK-SILENT",
+        "The clock does not tick",
+        "{detail} Nothing new is planned, and what dead workers held is not taken over.",
+        "Start the clock (celery beat) and a control worker: the operating guide, section Processes, has the commands.",
+    ),
+    _problem(
+        "QUEUE-OLD",
+        "Work has waited for long",
+        "The oldest attempt in the queue {queue} has waited for {age}; {waiting} wait.",
+        "See below what they wait for. If workers are busy all the time, start one more.",
+    ),
+    _problem(
+        "RUN-STUCK",
+        "A run makes no progress",
+        "{run} is active, but nothing of it waits or runs since {age}.",
+        "See that the clock ticks and a control worker lives; if both do, cancel the run and start it again.",
+    ),
+    _problem(
+        "POLL-OVERDUE",
+        "AWS should have been asked again",
+        "{step} of {version} was due {age} ago.",
+        "See that the clock ticks and that control workers have free slots.",
+    ),
+    _problem(
+        "DELIVERY-FAILED",
+        "Webhook deliveries failed on our side",
+        "{count} in the last day; the latest for {listing}.",
+        "Open the listing's deliveries, look at the reason, and replay them.",
+    ),
+    _problem(
+        "MAIL-UNSENT",
+        "Mail could not be sent",
+        "{count} notices of the last week were not mailed; they stand in the bell menu all the same.",
+        "Check SLIPWAY_MAIL_URL and the mail server; the portal's and workers' logs have its answer.",
+    ),
+    _problem(
         "DATABASE-UNREACHABLE",
         "The database does not answer",
         "Asking it failed: {reason}.",

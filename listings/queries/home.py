@@ -127,7 +127,8 @@ def _actions(user: Any, text: str) -> list[dict[str, str]]:
             actions.append((f"New listing in {team}", reverse("listing_new", args=[team.slug]), "plus"))
     if can(user, Permission.ADMIN):
         actions += [("Review queue", reverse("review"), "eye"), ("Policies", reverse("policies"), "gavel"),
-                    ("Audit history", reverse("audit"), "history")]  # fmt: skip
+                    ("Audit history", reverse("audit"), "history"),
+                    ("Health", reverse("health"), "heartbeat")]  # fmt: skip
     return [
         {"label": label, "hint": "Go to", "url": url, "icon": icon}
         for label, url, icon in actions

@@ -93,13 +93,13 @@ def database() -> Answer:
 
 
 def broker() -> Answer:
-    """Whether Redis answers a ping."""
+    """Whether Redis answers. ``told`` is when the clock last ticked (seconds since the epoch), or None."""
     try:
         with livelog.connect(settings.SLIPWAY.redis_url, timeout=_BROKER_SECONDS) as client:
-            client.ping()
+            ticked = client.get(livelog.TICK_KEY)
     except (RedisError, OSError) as error:
         return Answer("BROKER-UNREACHABLE", {"reason": type(error).__name__})
-    return Answer()
+    return Answer(told=float(str(ticked)) if ticked else None)
 
 
 def storage() -> Answer:
