@@ -14,7 +14,9 @@ from bootstrap.run import run
 from bootstrap.settings import Backing
 
 # A command that the product runs, and the distribution package that brings it.
-COMMANDS = {"skopeo": "skopeo", "git": "git"}
+COMMANDS = {"skopeo": "skopeo", "git": "git", "ssh": "openssh-client"}
+# The same for the tests, which serve Git repositories over ssh and push files to them with Git LFS.
+TEST_COMMANDS = {"sshd": "openssh-server", "git-lfs": "git-lfs"}
 # Installed ahead of the rest, which takes longer, so that the Python packages can be fetched meanwhile.
 SEED = {"python3-venv", "ca-certificates"}
 
@@ -41,6 +43,8 @@ def missing_packages(address: str, tests: bool) -> list[str]:
         wanted.append("ca-certificates")
     if tests:
         wanted += chromium.needs_packages() + postgres.needs_packages()
+        everywhere = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+        wanted += [name for command, name in TEST_COMMANDS.items() if not shutil.which(command, path=everywhere)]
     return list(dict.fromkeys(wanted))
 
 

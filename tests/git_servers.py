@@ -19,6 +19,7 @@ import http.server
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -30,8 +31,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-
-from tests.services.live_fixtures import free_port
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Sally", "GIT_AUTHOR_EMAIL": "sally@example.com", "GIT_COMMITTER_NAME": "Sally",
@@ -92,6 +91,7 @@ class Repository:
         described = self.work / ".gitmodules"
         text = described.read_text() if described.exists() else ""
         described.write_text(f'{text}[submodule "{path}"]\n\tpath = {path}\n\turl = {url}\n')
+        (self.work / path).mkdir(parents=True)
         git("update-index", "--add", "--cacheinfo", f"160000,{commit},{path}", cwd=self.work)
         git("add", ".gitmodules", cwd=self.work)
         return self._push(f"Submodule {path}", branch)
@@ -134,7 +134,14 @@ class HttpServer:
     redirects: dict[str, str] = field(default_factory=dict)
     #: From an object's id to the address that the batch API gives for it; by default the server's own.
     lfs_href: Callable[[str], str] | None = None
+    #: Answer everything with this status instead.
+    status: int = 0
+    #: Serve the repositories' files as they lie there, without git's own protocol.
+    is_dumb: bool = False
     seen: list[tuple[str, str]] = field(default_factory=list)
+    #: Seconds to wait after each 64 KiB that git-http-backend sends, and how many bytes it sent.
+    pace: float = 0.0
+    sent: int = 0
     #: Called with each path before it is answered: to wait, or to look at the processes.
     before: Callable[[str], object] = lambda path: None
 
@@ -158,7 +165,9 @@ class HttpServer:
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
     told: HttpServer
+    body: bytes
 
     def do_GET(self) -> None:
         self._answer()
@@ -167,9 +176,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         told, path = self.told, self.path.partition("?")[0]
+        self.body = self._read_body()
         given = self.headers.get("Authorization", "")
         told.seen.append((f"{self.command} {self.path}", given))
         told.before(self.path)
+        if told.status:
+            self._reply(told.status, b"")
+            return
         for start, instead in told.redirects.items():
             if self.path.startswith(start):
                 self._reply(302, b"", Location=instead + self.path[len(start) :])
@@ -183,6 +196,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._batch()
         elif path.startswith("/lfs/"):
             self._object(told.lfs_objects / Path(path).name)
+        elif told.is_dumb:
+            self._object(told.folder / path.strip("/"))
         else:
             self._backend(path)
 
@@ -193,7 +208,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _body(self) -> bytes:
+    def _read_body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = []
@@ -204,7 +219,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def _batch(self) -> None:
-        asked = json.loads(self._body())
+        asked = json.loads(self.body)
         found = [self._offered(asked["operation"], each["oid"], each["size"]) for each in asked["objects"]]
         self._reply(200, json.dumps({"transfer": "basic", "objects": found}).encode(), "application/vnd.git-lfs+json")
 
@@ -221,9 +236,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _object(self, place: Path) -> None:
         if self.command == "PUT":
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(self._body())
+            place.write_bytes(self.body)
             self._reply(200, b"")
-        elif place.exists():
+        elif place.is_file():
             self._reply(200, place.read_bytes(), "application/octet-stream")
         else:
             self._reply(404, b"")
@@ -239,12 +254,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""), "HOME": str(self.told.folder),
             "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
         }  # fmt: skip
-        body = self._body()
-        environment["CONTENT_LENGTH"] = str(len(body))
+        environment["CONTENT_LENGTH"] = str(len(self.body))
         with subprocess.Popen([program], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
             assert child.stdin is not None
             assert child.stdout is not None
-            threading.Thread(target=_feed, args=(child.stdin, body), daemon=True).start()
+            threading.Thread(target=_feed, args=(child.stdin, self.body), daemon=True).start()
             status, headers = 200, []
             while line := child.stdout.readline().strip():
                 name, _, value = line.decode().partition(":")
@@ -255,9 +269,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(status)
             for name, value in headers:
                 self.send_header(name, value)
+            self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             while chunk := child.stdout.read1(65536):  # type: ignore[attr-defined]
-                self.wfile.write(chunk)
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+                self.told.sent += len(chunk)
+                time.sleep(self.told.pace)
+            self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, *arguments: object) -> None:
         """Tests ask ``seen``."""
@@ -279,11 +297,11 @@ class _Quiet(http.server.ThreadingHTTPServer):
 
 
 @contextmanager
-def http_server(folder: Path, certificate: Path | None = None) -> Iterator[HttpServer]:
-    """Serve the repositories in ``folder`` on a loopback port; with a ``certificate`` (PEM, and its key) by TLS."""
+def http_server(folder: Path, certificate: Path | None = None, port: int = 0) -> Iterator[HttpServer]:
+    """Serve the repositories in ``folder`` on a loopback port; with a ``certificate`` (see ``certify``) by TLS."""
     folder.mkdir(parents=True, exist_ok=True)
     handler = type("Handler", (_Handler,), {})
-    with _Quiet(("127.0.0.1", 0), handler) as listening:
+    with _Quiet(("127.0.0.1", port), handler) as listening:
         told = HttpServer(folder, listening.server_port, "https" if certificate else "http")
         handler.told = told  # type: ignore[attr-defined]
         if certificate is not None:
@@ -293,6 +311,18 @@ def http_server(folder: Path, certificate: Path | None = None) -> Iterator[HttpS
         threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
         yield told
         listening.shutdown()
+
+
+def certify(path: Path, *names: str) -> Path:
+    """Write a certificate for ``names`` and 127.0.0.1, signed by itself, and its key to ``path``."""
+    subject = ",".join(["IP:127.0.0.1", *(f"DNS:{name}" for name in names)])
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=tests", "-addext", f"subjectAltName={subject}", "-keyout", str(path), "-out", f"{path}.pem"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    path.write_text(path.read_text() + Path(f"{path}.pem").read_text())
+    return path
 
 
 @dataclass
@@ -352,6 +382,12 @@ class SshServer:
             self.process.wait(10)
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _new_key(path: Path) -> None:
     for old in (path, path.with_suffix(".pub")):
         old.unlink(missing_ok=True)
@@ -362,7 +398,7 @@ def _new_key(path: Path) -> None:
 def ssh_server(folder: Path) -> Iterator[SshServer]:
     """A real sshd on a free port, with keys of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = SshServer(folder, free_port())
+    server = SshServer(folder, _free_port())
     _new_key(folder / "host")
     _new_key(folder / "user")
     (folder / "sshd_config").write_text(

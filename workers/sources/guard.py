@@ -162,9 +162,9 @@ def _first_connection(addresses: list[str], port: int) -> socket.socket:
 
 
 @contextmanager
-def open(resolver: Resolver = resolve) -> Iterator[Way]:  # noqa: A001 (always written guard.open)
-    """A way out for one step. ``resolver`` is the system's; tests give others."""
-    way = Way(listed_hosts(settings.SLIPWAY.source_allow_hosts), resolver)
+def open(resolver: Resolver | None = None) -> Iterator[Way]:  # noqa: A001 (always written guard.open)
+    """A way out for one step. Without a ``resolver``, names are resolved as the system does."""
+    way = Way(listed_hosts(settings.SLIPWAY.source_allow_hosts), resolver or resolve)
     password = secrets.token_urlsafe(24)
     with Proxy(password, way.connect) as proxy:
         way.url = f"http://slipway:{password}@127.0.0.1:{proxy.port}"

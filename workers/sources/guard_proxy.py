@@ -8,6 +8,7 @@ import selectors
 import socket
 import socketserver
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol, Self
 from urllib.parse import urlsplit
@@ -114,7 +115,7 @@ class _Handler(socketserver.BaseRequestHandler):
                     path = parts._replace(scheme="", netloc="").geturl() or "/"
                     first = _forwarded(method, path, lines) + rest
                 upstream.sendall(first)
-                _relay(client, upstream)
+                _relay(client, upstream, _passed_on if tunnel else _Closing())
         finally:
             self.server.forget(upstream)
 
@@ -148,8 +149,30 @@ def _answer(client: socket.socket, status: str, headers: str = "") -> None:
     client.sendall(f"HTTP/1.1 {status}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
 
 
-def _relay(client: socket.socket, upstream: socket.socket) -> None:
-    """Bytes both ways until both have ended, or one fails."""
+def _passed_on(data: bytes) -> bytes:
+    return data
+
+
+class _Closing:
+    """Tells the client, in the answer's head, that the connection ends with the answer: it would be used again."""
+
+    def __init__(self) -> None:
+        self._head: bytes | None = b""
+
+    def __call__(self, data: bytes) -> bytes:
+        if self._head is None:
+            return data
+        self._head += data
+        head, end, rest = self._head.partition(b"\r\n\r\n")
+        if not end and len(head) <= MAX_HEAD:
+            return b""
+        self._head = None
+        kept = [line for line in head.split(b"\r\n") if not line.lower().startswith(_HOP)]
+        return b"\r\n".join([*kept, b"Connection: close"]) + end + rest
+
+
+def _relay(client: socket.socket, upstream: socket.socket, answered: Callable[[bytes], bytes]) -> None:
+    """Bytes both ways until both have ended, or one fails; what upstream sends goes through ``answered``."""
     with selectors.DefaultSelector() as waiting:
         for side, other in ((client, upstream), (upstream, client)):
             side.settimeout(None)
@@ -159,7 +182,7 @@ def _relay(client: socket.socket, upstream: socket.socket) -> None:
                 side, other = key.data
                 data = side.recv(CHUNK)
                 if data:
-                    other.sendall(data)
+                    other.sendall(answered(data) if side is upstream else data)
                     continue
                 waiting.unregister(side)
                 if side is upstream:

@@ -25,7 +25,6 @@ from workers.sources.git.access import Access, Secret
 from workers.sources.git.collect import Collection
 from workers.sources.git.remote import Remote
 from workers.sources.git.runner import Git, GitFailed
-from workers.sources.guard import Resolver
 from workers.sources.members import Limits
 from workers.steps.contract import StepContext
 
@@ -36,7 +35,7 @@ class Fetched:
     commit: str
 
 
-def fetch(context: StepContext, target: Path, limits: Limits, resolver: Resolver = guard.resolve) -> Fetched:
+def fetch(context: StepContext, target: Path, limits: Limits) -> Fetched:
     """Write the normalised archive of the version's commit and directory to ``target``.
 
     Raises ProblemError GIT-*, SOURCE-*, CREDENTIAL-*, ADDRESS-*; StepStopped.
@@ -44,7 +43,7 @@ def fetch(context: StepContext, target: Path, limits: Limits, resolver: Resolver
     room = context.workdir / "git"
     room.mkdir(mode=0o700)
     try:
-        collected = _collect(context, room, limits, resolver)
+        collected = _collect(context, room, limits)
         members = tree.members(collected.git, collected.leaves)
         normal = normalise_members(members, target, limits, context.stop.check)
         return Fetched(normal, collected.commit)
@@ -55,7 +54,7 @@ def fetch(context: StepContext, target: Path, limits: Limits, resolver: Resolver
         shutil.rmtree(room, ignore_errors=True)
 
 
-def _collect(context: StepContext, room: Path, limits: Limits, resolver: Resolver) -> Collection:
+def _collect(context: StepContext, room: Path, limits: Limits) -> Collection:
     """Everything that needs the network. The secret's files are gone when it returns."""
     version, log, stop = context.version, context.log, context.stop
     address = parse_git(version.git_url, http_hosts=listed_hosts(settings.SLIPWAY.source_allow_hosts))
@@ -66,7 +65,7 @@ def _collect(context: StepContext, room: Path, limits: Limits, resolver: Resolve
     log.section("Source")
     log.line(f"{address}, {version.git_commit or ref or 'default branch'}", "slipway")
     home = room / "home"
-    with guard.open(resolver) as way:
+    with guard.open() as way:
         stop.on_stop(way.cut)
         try:
             access = Access(home, way, address, secret)

@@ -74,23 +74,25 @@ class Remote:
         return {name: found for found, _, name in (line.partition("\t") for line in lines)}
 
     def _fetch(self, repository: Path, wanted: str, pinned: str, *, is_recorded: bool) -> str:
-        url = self.address.url
+        fetch, url = ("fetch", "--no-tags", "--progress"), self.address.url
         try:
-            self._git(repository, "fetch", "--depth=1", "--no-tags", "--progress", "--", url, wanted)
+            self._git(repository, *fetch, "--depth=1", "--", url, wanted)
             return self._commit(repository, "FETCH_HEAD")
         except GitFailed as error:
             if not error.says(*_NOT_SINGLY):
                 raise
+        if not pinned:
+            self._git(repository, *fetch, "--", url, wanted)
+            return self._commit(repository, "FETCH_HEAD")
         self.git.note("The server does not give this commit alone, so its branches and tags are fetched.")
-        refs = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
-        self._git(repository, "fetch", "--no-tags", "--progress", "--", url, *refs)
+        self._git(repository, *fetch, "--", url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
         try:
-            return self._commit(repository, pinned or wanted)
+            return self._commit(repository, pinned)
         except GitFailed as error:
             note = ", which the version was made from" if is_recorded else ""
             evidence = tuple(Evidence(line, label="git") for line in error.lines)
             raise ProblemError(
-                "GIT-COMMIT-GONE", evidence=evidence, url=str(self.address), commit=pinned or wanted, pinned=note
+                "GIT-COMMIT-GONE", evidence=evidence, url=str(self.address), commit=pinned, pinned=note
             ) from error
 
     def _commit(self, repository: Path, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -177,18 +178,15 @@ class Lines:
         self.last: deque[str] = deque(maxlen=LAST_LINES)
 
     def feed(self, data: bytes) -> None:
-        self._partial += data.decode("utf-8", "replace")
-        while True:
-            ends = [at for at in (self._partial.find("\n"), self._partial.find("\r")) if at >= 0]
-            if not ends and len(self._partial) < _LINE_LENGTH:
-                return
-            at = min(ends) if ends else _LINE_LENGTH
-            line, end = self._partial[:at], self._partial[at : at + 1] if ends else ""
-            self._partial = self._partial[at + len(end) :]
+        # ssh ends its lines with both; a carriage return at the very end may be the first half.
+        *whole, self._partial = re.split(r"(\r\n|\n|\r(?!\Z))", self._partial + data.decode("utf-8", "replace"))
+        for line, end in zip(whole[0::2], whole[1::2], strict=True):
             if end != "\r":
                 self._take(line)
             elif time.monotonic() - self._said >= PROGRESS_SECONDS:
                 self._tell(line)
+        if len(self._partial) > _LINE_LENGTH:
+            self.end()
 
     def end(self) -> None:
         self._take(self._partial)
