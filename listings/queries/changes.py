@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from listings.models import Finding, Release, Run, Version
+from listings.models import Finding, Release, Run, SourceKind, Version
 from listings.reports import Severity
 from listings.services import verdicts
 from listings.spec import VersionSpec
@@ -52,6 +52,7 @@ def last_published(release: Release) -> Release | None:
 
 def _rows(old_run: Run, new_run: Run) -> Iterator[Change]:
     old, new = verdicts.facts_of(old_run), verdicts.facts_of(new_run)
+    yield from source_changes(old_run.version, new_run.version)
     yield from _figures(old, new)
     yield from _findings(old_run.version, new_run.version)
     specs = [_spec(old), _spec(new)]
@@ -63,6 +64,36 @@ def _rows(old_run: Run, new_run: Run) -> Iterator[Change]:
 def _spec(facts: dict[str, Any]) -> VersionSpec | None:
     stored = facts.get(StepName.FETCH, {}).get("spec")
     return VersionSpec.stored(stored) if stored else None
+
+
+# Where the container comes from.
+
+
+def source_changes(old: Version, new: Version) -> Iterator[Change]:
+    """Another kind of source, repository or image; another commit or digest. Uploads differ always: no row."""
+    if old.source_kind != new.source_kind:
+        yield Change("Source", _kind_of(old), _kind_of(new), "changed")
+        return
+    for label, before, after in (
+        ("Repository", old.git_url, new.git_url),
+        ("Directory", old.directory or "/", new.directory or "/"),
+        ("Commit", old.git_commit[:12], new.git_commit[:12]),
+        ("Image", _repository_of(old), _repository_of(new)),
+        ("Digest at its registry", old.image_digest[:19], new.image_digest[:19]),
+    ):
+        if before != after and (before or after):
+            yield Change(label, before or NOTHING, after or NOTHING, "source")
+
+
+def _kind_of(version: Version) -> str:
+    return f"{SourceKind(version.source_kind).label}: {version.source_label}"
+
+
+def _repository_of(version: Version) -> str:
+    """An image's name without tag and digest: those change with every version."""
+    name = version.image_reference.partition("@")[0]
+    head, colon, tag = name.rpartition(":")
+    return head if colon and "/" not in tag else name
 
 
 # Figures: lower is better for every one of them.

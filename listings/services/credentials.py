@@ -162,6 +162,7 @@ def note_use(credential: Credential) -> None:
     rows.update(used_at=now)
 
 
+@transaction.atomic
 def learn_host_keys(credential: Credential, text: str) -> None:
     """Keep the keys that ssh noted of a host that nobody had given keys for; the next connection holds it to them.
 
@@ -170,8 +171,11 @@ def learn_host_keys(credential: Credential, text: str) -> None:
     wanted = sshkeys.known_host_name(credential.host)
     lines = [line for line in text.splitlines() if wanted in line.partition(" ")[0].split(",")]
     found = sshkeys.read_known_hosts("\n".join(lines), credential.host)
-    if found:
-        Credential.objects.filter(pk=credential.pk, known_hosts="").update(known_hosts=found)
+    if found and Credential.objects.filter(pk=credential.pk, known_hosts="").update(known_hosts=found):
+        audit.record(
+            None, "credential.known_hosts", credential.name, team=credential.team, url=links.credential(credential),
+            host=credential.host, fingerprints=[key.fingerprint for key in sshkeys.host_keys(found)],
+        )  # fmt: skip
 
 
 def _give(credential: Credential, secret: str) -> None:

@@ -89,22 +89,6 @@ def of(listing: Listing) -> ListingSource | None:
     ).first()
 
 
-def origin_of(source: ListingSource, *, ref: str = "", commit: str = "", branch: str = "", digest: str = "") -> Origin:
-    """What a version built from ``source`` now is made of; the names are what a push or a notification said.
-
-    With ``digest`` the image's tag gives way: what the registry announced is built, whatever the tag means by then.
-    """
-    if source.kind == SourceKind.GIT:
-        return Origin(
-            SourceKind.GIT, git_url=source.git_url, git_ref=ref or source.git_ref, git_commit=commit,
-            git_branch=branch, directory=source.directory, credential=source.credential,
-        )  # fmt: skip
-    return Origin(
-        SourceKind.IMAGE, upload=source.bundle, image_reference=ref or source.image_reference, image_digest=digest,
-        credential=source.credential,
-    )  # fmt: skip
-
-
 def _checked_reporting(listing: Listing, origin: Origin, given: Reporting) -> Reporting:
     if given.provider == StatusProvider.NONE:
         return Reporting()
@@ -125,7 +109,7 @@ def _api(git_url: str, given: Reporting) -> tuple[str, list[str]]:
     text = given.url.strip().rstrip("/")
     if text:
         try:
-            api = read_git(text if "/" in text.partition("://")[2] else f"{text}/")
+            api = read_git(f"{text}/commit")  # judged as an address of something there
         except ProblemError as error:
             if error.code in ("ADDRESS-SECRET", "ADDRESS-HTTP"):
                 raise

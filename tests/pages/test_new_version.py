@@ -58,10 +58,11 @@ class Inputs(HTMLParser):
             self.named.append((found["name"], found.get("id", "")))
         self._area = found.get("name", "") if tag == "textarea" else ""
         if tag == "input":
-            checked = found.get("type") not in ("checkbox", "radio") or "checked" in found
-            self.values[found.get("name", "")] = found.get("value", "on") if checked else self.values.get(
-                found.get("name", ""), ""
-            )  # fmt: skip
+            name, chooses = found.get("name", ""), found.get("type") in ("checkbox", "radio")
+            if chooses and "checked" not in found:
+                self.values.setdefault(name, "")
+            else:
+                self.values[name] = found.get("value", "on" if chooses else "")
 
     def handle_data(self, data: str) -> None:
         if self._area:
