@@ -16,7 +16,7 @@ _HOW = "One pattern a line: * for anything but a slash, ** for any directories, 
 class PatternsField(forms.CharField):
     """Patterns, one a line, checked as they will be used."""
 
-    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"})
+    widget = forms.Textarea(attrs={"rows": 3, "class": "mono", "spellcheck": "false", "autocapitalize": "off"})
 
     def clean(self, value: Any) -> str:
         text = str(super().clean(value))

@@ -69,11 +69,10 @@ def read(headers: Headers, payload: dict[str, Any]) -> tuple[Event, ...]:
 
 
 def sample(about: Sample) -> tuple[dict[str, str], dict[str, Any]]:
-    """Headers and body of a push, without signature."""
-    commit = {"id": about.commit, "message": "A test", "added": [], "modified": ["Dockerfile"], "removed": []}
+    """Headers and body of a push that names no changed files, without signature."""
     payload = {
-        "ref": f"refs/heads/{about.ref}", "before": "0" * 40, "after": about.commit, "total_commits": 1,
-        "commits": [commit], "head_commit": commit, "repository": {"full_name": about.repository},
+        "ref": f"refs/heads/{about.ref}", "before": "0" * 40, "after": about.commit, "total_commits": 0,
+        "commits": [], "head_commit": {"id": about.commit}, "repository": {"full_name": about.repository},
         "pusher": {"login": "slipway-test"}, "sender": {"login": "slipway-test"},
     }  # fmt: skip
     return {"x-gitea-event": "push", "content-type": "application/json"}, payload

@@ -62,12 +62,11 @@ def _push(payload: dict[str, Any], sender: str) -> Event:
 
 
 def sample(about: Sample) -> tuple[dict[str, str], dict[str, Any]]:
-    """Headers and body of a push, without signature."""
-    commit = {"id": about.commit, "message": "A test", "added": [], "modified": ["Dockerfile"], "removed": []}
+    """Headers and body of a push that names no changed files, without signature."""
     payload = {
         "ref": f"refs/heads/{about.ref}", "before": "0" * 40, "after": about.commit, "created": False, "deleted": False,
         "forced": False, "repository": {"full_name": about.repository}, "pusher": {"name": "slipway-test"},
-        "sender": {"login": "slipway-test"}, "head_commit": commit, "commits": [commit],
+        "sender": {"login": "slipway-test"}, "head_commit": {"id": about.commit}, "commits": [],
     }  # fmt: skip
     return {"x-github-event": "push", "content-type": "application/json"}, payload
 

@@ -68,12 +68,11 @@ def read(headers: Headers, payload: dict[str, Any]) -> tuple[Event, ...]:
 
 
 def sample(about: Sample) -> tuple[dict[str, str], dict[str, Any]]:
-    """Headers and body of a push, without signature."""
-    commit = {"id": about.commit, "message": "A test", "added": [], "modified": ["Dockerfile"], "removed": []}
+    """Headers and body of a push that names no changed files, without signature."""
     payload = {
         "object_kind": "push", "event_name": "push", "before": "0" * 40, "after": about.commit,
         "ref": f"refs/heads/{about.ref}", "checkout_sha": about.commit, "user_username": "slipway-test",
-        "project": {"path_with_namespace": about.repository}, "commits": [commit], "total_commits_count": 1,
+        "project": {"path_with_namespace": about.repository}, "commits": [], "total_commits_count": 0,
     }  # fmt: skip
     return {"x-gitlab-event": "Push Hook", "content-type": "application/json"}, payload
 

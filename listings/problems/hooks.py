@@ -68,7 +68,7 @@ _IGNORED = (
 _OTHERS = (
     _hook("PING", "The webhook works", "{provider} has reached Slipway, and knows the secret.", "Push something."),
     _hook("TEST", "The test reached its end", "A push like this would make version {number} from {ref}.",
-          "Nothing was built, as this was a test. Now set it up at {provider}."),
+          "Nothing was built, as this was a test. If that is what you want, set it up at the sender."),
     _hook("SAME-COMMIT", "This commit has its version", "{ref} at {commit} is version {number} already.",
           "To build it again, run that version again on its page."),
     _hook("TAG-EXISTS", "This tag has its version", "Version {number} was made from {commit} already.",

@@ -27,7 +27,7 @@ from listings.hooks.events import Headers
 from listings.models import Blob, Decision, Delivery, Webhook
 from listings.problems import ProblemError
 from listings.services import audit, pushes
-from listings.services.webhooks import secrets_of
+from listings.services.webhooks import name_of, secrets_of
 
 #: How many deliveries a webhook keeps: of senders that knew the secret, and of others.
 VERIFIED_KEPT, REFUSED_KEPT = 500, 50
@@ -285,7 +285,7 @@ def send_test(user: Any, webhook: Webhook, now: datetime | None = None) -> Deliv
     headers, body = sample_of(webhook, now or timezone.now())
     delivery = receive(webhook, headers, body, is_test=True)[0]
     audit.record(
-        user, "webhook.test", f"{webhook.get_provider_display()} webhook", listing=webhook.listing,
+        user, "webhook.test", name_of(webhook), listing=webhook.listing,
         url=links.delivery(delivery), decision=str(delivery.decision), code=delivery.code,
     )  # fmt: skip
     return delivery

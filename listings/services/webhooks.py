@@ -134,7 +134,10 @@ def delete_webhook(user: Any, webhook: Webhook) -> None:
     deliveries.drop_bodies(bodies)
 
 
+def name_of(webhook: Webhook) -> str:
+    return "Standard Webhook" if webhook.provider == Provider.GENERIC else f"{webhook.get_provider_display()} webhook"
+
+
 def _record(user: Any, action: str, webhook: Webhook, **data: Any) -> None:
     url = links.listing(webhook.listing) if action == "webhook.delete" else links.webhook(webhook)
-    subject = f"{webhook.get_provider_display()} webhook"
-    audit.record(user, action, subject, listing=webhook.listing, url=url, webhook=str(webhook.pk), **data)
+    audit.record(user, action, name_of(webhook), listing=webhook.listing, url=url, webhook=str(webhook.pk), **data)

@@ -7,9 +7,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from listings import links
-from listings.models import Decision, Delivery, Run, SourceKind
+from listings.models import Decision, Delivery, Provider, Run, SourceKind, Webhook
 from listings.queries.webhooks import start_of
 from listings.services.pushes import short
+from listings.services.webhooks import name_of
 from listings.templatetags.slipway import tag
 
 register = template.Library()
@@ -59,3 +60,14 @@ def started_by(run: Run) -> SafeString | str:
     words = f"a push of tag {found.ref}" if is_tag else f"a push to {found.ref}"
     by = f" by {found.sender}" if found.sender else ""
     return format_html('<a href="{}">{}</a> ({}){}', links.delivery(found), words, short(found.commit), by)
+
+
+@register.filter
+def webhook_name(webhook: Webhook) -> str:
+    return name_of(webhook)
+
+
+@register.filter
+def sender(webhook: Webhook) -> str:
+    """Where somebody sets it up, within a sentence."""
+    return "the registry" if webhook.provider == Provider.REGISTRY else webhook.get_provider_display()
