@@ -75,8 +75,9 @@ class Presence:
 
     def _ask(self) -> None:
         is_due = time.monotonic() - self._asked_at > ASK_SECONDS
-        if is_due or not self._detail.get("ready") or not self._readiness.engine_answers():
-            self._detail = self._readiness.ask()
+        silent = self._readiness.engine_problem()
+        if is_due or silent or not self._detail.get("ready"):
+            self._detail = self._readiness.ask(silent)
             self._asked_at = time.monotonic()
             self._changed.set()
 

@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 from docker.errors import DockerException
+from requests.exceptions import Timeout
 
 from listings.about import VERSION
 from listings.problems import ProblemError
@@ -29,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 PING_SECONDS = 5
 #: Of one call to an engine that was prepared before; the first time, images are built.
-PREPARED_SECONDS, UNPREPARED_SECONDS = 10, 60
+PREPARED_SECONDS, UNPREPARED_SECONDS = 20, 60
 #: A self-test that failed takes ten seconds of the engine's time; it is not repeated at each round.
 FAILED_PROOF_SECONDS = 600.0
 
@@ -43,12 +44,15 @@ class Readiness:
         self._prepared: dict[str, Any] = {}
         self._codes: list[str] | None = None
 
-    def engine_answers(self) -> bool:
-        """Whether the engine answers a ping within a few seconds; true for a worker that needs none."""
-        return not self._needs_engine or _engine_problem() is None
+    def engine_problem(self) -> ProblemReport | None:
+        """Why the engine does not answer a ping within a few seconds; None if it does, or is not needed."""
+        return _ping() if self._needs_engine else None
 
-    def ask(self) -> dict[str, Any]:
-        """All conditions: ``ready``, the ``problems`` and ``warnings`` as code and params, and facts for admins."""
+    def ask(self, silent: ProblemReport | None) -> dict[str, Any]:
+        """All conditions: ``ready``, the ``problems`` and ``warnings`` as code and params, and facts for admins.
+
+        ``silent`` is what ``engine_problem`` has just said.
+        """
         problems: list[ProblemReport] = []
         warnings: list[ProblemReport] = []
         detail: dict[str, Any] = {"slipway": VERSION, "pid": os.getpid(), "host": settings.SLIPWAY.worker_host}
@@ -56,7 +60,7 @@ class Readiness:
         problems += [disk] if disk else []
         detail["memory_available_bytes"] = conditions.memory_available()
         if self._needs_engine:
-            detail |= self._ask_engine(problems, warnings)
+            detail |= self._ask_engine(silent, problems, warnings)
             staging = conditions.staging_problem()
             problems += [staging] if staging else []
             detail["staging"] = {"answers": staging is None}
@@ -71,8 +75,9 @@ class Readiness:
             "checked_at": timezone.now().isoformat(),
         }
 
-    def _ask_engine(self, problems: list[ProblemReport], warnings: list[ProblemReport]) -> dict[str, Any]:
-        silent = _engine_problem()
+    def _ask_engine(
+        self, silent: ProblemReport | None, problems: list[ProblemReport], warnings: list[ProblemReport]
+    ) -> dict[str, Any]:
         if silent is not None:
             problems.append(silent)
             # What was last known of it stays in sight.
@@ -83,6 +88,11 @@ class Readiness:
             self._prepared = known = self._prepare(timeout, warnings)
         except ProblemError as error:
             problems.append(error.report)
+        except Timeout as error:
+            # It answers pings, and was prepared before: slow is not gone.
+            self._prepared = known
+            found = warnings if known else problems
+            found.append(ProblemReport("ENGINE-SLOW", {"seconds": str(timeout), "reason": str(error)[:300]}))
         except (DockerException, OSError) as error:
             problems.append(ProblemReport("WORKER-UNPREPARED", {"reason": str(error)[:300]}))
         return known | {"engine_answers": True}
@@ -127,12 +137,19 @@ class Readiness:
         self._codes = codes
 
 
-def _engine_problem() -> ProblemReport | None:
-    try:
-        engines.connect(timeout=PING_SECONDS).close()
-    except ProblemError as error:
-        return error.report
-    return None
+def _ping() -> ProblemReport | None:
+    """Asked once more with more patience where time ran out: an engine may be busy."""
+    problem = None
+    for seconds in (PING_SECONDS, 2 * PING_SECONDS):
+        try:
+            engines.connect(timeout=seconds).close()
+        except ProblemError as error:
+            problem = error.report
+            if "timed out" not in str(error.__cause__):
+                return problem
+        else:
+            return None
+    return problem
 
 
 def preparing() -> dict[str, Any]:

@@ -43,6 +43,12 @@ PROBLEMS: tuple[Problem, ...] = (
         "Install {tool} on the worker's host. Work goes on by itself once it is found.",
     ),
     _problem(
+        "ENGINE-SLOW",
+        "The Docker Engine is slow",
+        "It answers pings, but a call took more than {seconds} s.",
+        "Look what keeps the engine's host busy: its disk, its memory, other containers.",
+    ),
+    _problem(
         "WORKER-UNPREPARED",
         "The worker could not prepare itself",
         "Preparing the engine failed: {reason}.",
@@ -92,7 +98,7 @@ PROBLEMS: tuple[Problem, ...] = (
     ),
     _problem(
         "DELIVERY-FAILED",
-        "Webhook deliveries failed on our side",
+        "Deliveries failed on our side",
         "{count} in the last day; the latest for {listing}.",
         "Open the listing's deliveries, look at the reason, and replay them.",
     ),
