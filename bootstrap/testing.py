@@ -94,6 +94,14 @@ def _pytest(home: Home, env: dict[str, str], suite: Suite, folders: list[Path], 
     return 1 if code == NO_TESTS_COLLECTED else code
 
 
+def bench(home: Home, env: dict[str, str], only: list[str]) -> int:
+    """Run the benches, or those named, one after the other on PostgreSQL; they print what they found."""
+    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "python_files=bench_*.py"]
+    command += ["-o", "python_functions=bench_*", "-o", "addopts=--strict-markers"]
+    folders = [TESTS / "bench" / f"bench_{name}.py" for name in only] or [TESTS / "bench"]
+    return show([*command, *folders], env={**env, "DATABASE_URL": postgres.ensure(home)})
+
+
 def _workers(suite: Suite) -> list[str]:
     """Engine and crash tests mostly wait for containers, so they may outnumber the processors."""
     return ["-n", str(suite.workers), "--dist", "load"] if suite.workers > 1 else []

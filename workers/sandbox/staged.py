@@ -11,6 +11,7 @@ from docker.errors import APIError, DockerException
 
 from listings.problems import ProblemError
 from listings.reports import Evidence
+from workers import spans
 from workers.engine import Engine
 from workers.steps.contract import Stop
 
@@ -28,12 +29,16 @@ class StagedImage:
         username, password = settings.SLIPWAY.staging_username, settings.SLIPWAY.staging_password.get_secret_value()
         credentials = {"username": username, "password": password} if password else {}
         try:
-            for event in self.engine.api.pull(self.name, stream=True, decode=True, auth_config=credentials):
-                self.stop.check()
-                if "error" in event:
-                    raise ProblemError("TEST-IMAGE-PULL", evidence=(Evidence(str(event["error"])),), image=self.name)
+            with spans.span("registry"):
+                self._pull(credentials)
         except DockerException as error:
             raise ProblemError("TEST-IMAGE-PULL", evidence=(Evidence(str(error)),), image=self.name) from error
+
+    def _pull(self, credentials: dict[str, str]) -> None:
+        for event in self.engine.api.pull(self.name, stream=True, decode=True, auth_config=credentials):
+            self.stop.check()
+            if "error" in event:
+                raise ProblemError("TEST-IMAGE-PULL", evidence=(Evidence(str(event["error"])),), image=self.name)
 
 
 @contextmanager
