@@ -210,6 +210,7 @@ class TestRefusals:
         images.pipeline.configure(image_max_bytes=10_000_000)
         assert_succeeded(images.pipeline.retry(run, "fetch"), "fetch")
 
+    @provokes("SOURCE-IMAGE-DISK", "host disk full")
     def test_no_room_on_the_worker_is_ours(self, images: Images, theirs: SellerRegistry) -> None:
         image(layers()).push(theirs.client(), images.repository, "1.0")
         images.pipeline.configure(disk_floor_mb=10**9)
@@ -273,6 +274,7 @@ class TestReaching:
         images = Images.at(pipeline, "registry.invalid")
         attempt = assert_ended(images.fetch(), "fetch", "SOURCE-IMAGE-UNREACHABLE")
         assert attempt.problem_params["host"] == "registry.invalid"
+        assert "does not answer" not in attempt.problem_params["detail"]
 
     def test_certificate_that_nobody_trusts(
         self, own: Any, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -310,6 +312,7 @@ class TestReaching:
         images.pipeline.configure(source_allow_hosts=theirs.host)
         assert_succeeded(images.pipeline.retry(run, "fetch"), "fetch")
 
+    @provokes("SOURCE-IMAGE-STAGE", "registry down")
     def test_staging_that_is_down_is_ours(self, own: Any, images: Images, theirs: SellerRegistry) -> None:
         image(layers()).push(theirs.client(), images.repository, "1.0")
         config, dead = images.pipeline.settings.SLIPWAY, own()

@@ -14,11 +14,23 @@ import pytest
 from listings.models import CredentialKind
 from listings.services import planning
 from listings.states import AttemptState
+from tests.bad_input import provokes
 from tests.engine.conftest import engine
 from tests.engine.image_sources import Images, layers
 from tests.pipeline import Pipeline, assert_ended, assert_succeeded, latest, pipeline
 from tests.registry_fixtures import registry
-from tests.seller_registry import PASSWORD, USERNAME, Answer, Scripted, image, scripted
+from tests.seller_registry import (
+    OCI_MANIFEST,
+    PASSWORD,
+    USERNAME,
+    Answer,
+    Made,
+    Scripted,
+    image,
+    index,
+    scripted,
+)
+from workers.registries import Manifest
 
 __all__ = ["engine", "pipeline", "registry"]
 
@@ -166,9 +178,18 @@ class TestRedirects:
         assert len(other.seen) == 3
         assert {sent for _, sent in other.seen} == {""}
 
-    @pytest.mark.parametrize("scheme", ["https", "http"])
+    @pytest.mark.parametrize(
+        ("scheme", "code"),
+        [
+            pytest.param(
+                "https", "SOURCE-ADDRESS-FORBIDDEN",
+                marks=provokes("SOURCE-ADDRESS-FORBIDDEN", "private address by redirect"),
+            ),
+            ("http", "SOURCE-IMAGE-REDIRECTS"),
+        ],
+    )  # fmt: skip
     def test_redirect_into_a_private_network_is_not_followed(
-        self, scheme: str, images: Images, script: Scripted, other: Scripted
+        self, scheme: str, code: str, images: Images, script: Scripted, other: Scripted
     ) -> None:
         other.images = script.images
 
@@ -177,7 +198,6 @@ class TestRedirects:
 
         script.before = send_away
         run = images.fetch()
-        code = "SOURCE-ADDRESS-FORBIDDEN" if scheme == "https" else "SOURCE-IMAGE-REDIRECTS"
         assert_ended(run, "fetch", code)
         assert other.seen == []
         script.before = lambda *_: None
@@ -188,6 +208,39 @@ class TestRedirects:
         run = images.fetch()
         assert_ended(run, "fetch", "SOURCE-IMAGE-REDIRECTS")
         script.before = lambda *_: None
+        assert_succeeded(images.pipeline.retry(run, "fetch"), "fetch")
+
+
+class TestShapes:
+    def test_oci_manifest_that_does_not_name_its_own_type(self, images: Images, script: Scripted) -> None:
+        body = json.loads(image(layers()).manifest.body)
+        del body["mediaType"]
+        bare = Made(Manifest(json.dumps(body).encode(), OCI_MANIFEST), image(layers()).blobs)
+        script.put("1.0", bare)
+        facts = images.facts(images.fetch())
+        assert (facts["source_digest"], facts["source_media_type"]) == (bare.digest, OCI_MANIFEST)
+        assert facts["converted"]
+
+    def test_index_in_an_index(self, images: Images, script: Scripted) -> None:
+        wanted = script.images["1.0"]
+        inner = index([wanted.entry("amd64")], [wanted])
+        script.put("inner", inner)
+        unnamed = inner.entry("amd64")
+        del unnamed["platform"]
+        outer = index([unnamed], [inner])
+        script.put("1.0", outer)
+        facts = images.facts(images.fetch())
+        assert (facts["index_digest"], facts["source_digest"]) == (outer.digest, wanted.digest)
+
+    def test_manifest_that_is_not_the_one_asked_for(self, images: Images, script: Scripted) -> None:
+        promised, given = script.images["1.0"], image(layers("another"))
+        many = index([promised.entry("amd64")], [promised])
+        script.put("1.0", many)
+        script.images[promised.digest] = given
+        run = images.fetch()
+        attempt = assert_ended(run, "fetch", "SOURCE-IMAGE-BROKEN")
+        assert given.digest in attempt.problem_params["detail"]
+        script.put("1.0", many)
         assert_succeeded(images.pipeline.retry(run, "fetch"), "fetch")
 
 

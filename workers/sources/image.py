@@ -43,6 +43,9 @@ from workers.sources.image_problems import Asked
 from workers.sources.members import readable
 from workers.steps.contract import StepContext
 
+#: An index may name another one.
+INDEX_DEPTH = 3
+
 
 def stage(context: StepContext) -> dict[str, Any]:
     """Fetch the version's image into a staging repository of its own.
@@ -166,10 +169,11 @@ def _resolve(client: OutsideClient, asked: Asked) -> tuple[ImageManifest, str | 
     name = str(asked.reference)
     found = _manifest(client, asked, asked.reference.wanted)
     body, index_digest = parse(found, name), None
-    if is_index(body):
-        index_digest = found.digest
-        found = _manifest(client, asked, choose(body, name))
-        body = parse(found, name)
+    for _ in range(INDEX_DEPTH):
+        if is_index(body):
+            index_digest = index_digest or found.digest
+            found = _manifest(client, asked, choose(body, name))
+            body = parse(found, name)
     return image_manifest(found, body, name), index_digest
 
 

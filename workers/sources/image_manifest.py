@@ -109,7 +109,7 @@ def choose(body: Mapping[str, Any], name: str) -> str:
     unnamed = [entry for entry in entries if not _platform(entry)]
     if ranked:
         chosen = entries[ranked[0][1]]
-    elif len(unnamed) == 1 and unnamed[0].get("mediaType") not in INDEXES:
+    elif len(unnamed) == 1:
         chosen = unnamed[0]  # the image's own configuration will tell
     else:
         raise no_amd64([_platform_name(_platform(entry)) for entry in entries], name)

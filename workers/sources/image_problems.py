@@ -46,7 +46,8 @@ class Asked:
                 return self.problem("SIGN-IN-ELSEWHERE", error, realm=error)
             return self.problem("REDIRECTS", error, detail=error)
         if error.status == 0:
-            return self.problem("UNREACHABLE", error, detail=error)
+            detail = str(error).removeprefix(f"{self.reference.api_host} does not answer: ")
+            return self.problem("UNREACHABLE", error, detail=detail)
         if error.status in (401, 403):
             return self._refused(error, client)
         if error.status == 429:
@@ -65,19 +66,19 @@ class Asked:
 
     def missing(self, client: OutsideClient, error: RegistryError) -> ProblemError:
         """Whether it is the repository, the tag or the digest that is not there."""
-        wanted, name = self.reference, self.reference.repository
+        if error.code == "NAME_UNKNOWN":
+            return self.problem("NOT-FOUND", error)
         try:
-            tags = client.tags(name, TAGS)
+            tags = client.tags(self.reference.repository, TAGS)
         except RegistryError as second:
-            if second.status in (401, 403):
-                return self._refused(second, client)
+            # A registry may keep its tags to itself and still give out what they name.
             return self.problem("NOT-FOUND", error) if second.status == 404 else self._without_tags(error)
-        if wanted.digest or not tags:
+        if self.reference.digest or not tags:
             return self._without_tags(error)
-        return self.problem("NO-TAG", error, (Evidence(", ".join(tags), "tags that exist"),), tag=wanted.tag)
+        return self.problem("NO-TAG", error, (Evidence(", ".join(tags), "tags that exist"),), tag=self.reference.tag)
 
     def _without_tags(self, error: RegistryError) -> ProblemError:
         if self.reference.digest:
-            pinned = ", which is what the version meant when it was first fetched" if self.pinned else ""
+            pinned = ", which is what the version stands for" if self.pinned else ""
             return self.problem("NO-DIGEST", error, digest=self.reference.digest, pinned=pinned)
         return self.problem("NO-TAG", error, tag=self.reference.tag)
