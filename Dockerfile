@@ -9,24 +9,23 @@ LABEL slipway.compose=${IMAGE_NAME}
 COPY deploy/packages /usr/local/sbin/slipway-packages
 RUN slipway-packages ip=iproute2
 
-# The locked Python packages. Another index than the public one is named by build arguments; this stage is not shipped.
-FROM tools AS packages
+# uv installs the locked packages. Another index than the public one is named by build arguments; this is not shipped.
+FROM tools AS installer
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
 WORKDIR /build
+COPY bootstrap/locks/ bootstrap/locks/
+RUN python3 -m pip install --quiet --no-cache-dir --require-hashes --target /uv -r bootstrap/locks/uv.txt
+COPY deploy/python-packages /usr/local/bin/
+
+FROM installer AS packages
 COPY requirements.txt ./
-RUN python3 -m venv --without-pip /opt/slipway \
-    && python3 -m pip --python /opt/slipway/bin/python3 install --no-cache-dir --require-hashes -r requirements.txt
+RUN python-packages /opt/slipway requirements.txt
 
 # The front-end files, by npm from its lock; Node.js itself comes from a locked wheel.
-FROM tools AS assets
-ARG PIP_INDEX_URL
-ARG PIP_EXTRA_INDEX_URL
+FROM installer AS assets
 ARG NPM_CONFIG_REGISTRY
-WORKDIR /build
-COPY bootstrap/locks/node.txt bootstrap/locks/
-RUN python3 -m venv --without-pip /node \
-    && python3 -m pip --python /node/bin/python3 install --no-cache-dir --require-hashes -r bootstrap/locks/node.txt
+RUN python-packages /node bootstrap/locks/node.txt
 COPY package.json package-lock.json ./
 COPY bootstrap/ bootstrap/
 RUN if [ -f /etc/ssl/certs/ca-certificates.crt ]; then \
@@ -59,7 +58,7 @@ CMD ["python3", "deploy/web.py"]
 # The stand-in for AWS: for trying Slipway out, never for production.
 FROM packages AS standin-packages
 COPY requirements-embedded.txt ./
-RUN python3 -m pip --python /opt/slipway/bin/python3 install --no-cache-dir --require-hashes -r requirements-embedded.txt
+RUN python-packages /opt/slipway requirements-embedded.txt
 
 FROM slipway AS standin
 USER root

@@ -7,7 +7,21 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from bootstrap import apt, assets, engine, linting, postgres, processes, product, settings, setup, testing, venv
+from bootstrap import (
+    apt,
+    assets,
+    compose_check,
+    compose_env,
+    engine,
+    linting,
+    postgres,
+    processes,
+    product,
+    settings,
+    setup,
+    testing,
+    venv,
+)
 from bootstrap.errors import SetupError
 from bootstrap.home import DEMO, PYTHON, TEST, Home
 from bootstrap.report import say
@@ -97,6 +111,16 @@ def test(arguments: argparse.Namespace) -> int:
         _stop_started(TEST, before)
 
 
+def bench(arguments: argparse.Namespace) -> int:
+    """Set up like the tests, then print how fast Slipway is, as ratios side by side."""
+    before = product.running(TEST)
+    try:
+        env = _set_up(TEST, tests=True)
+        return testing.bench(TEST, env, arguments.benches)
+    finally:
+        _stop_started(TEST, before)
+
+
 def test_up(arguments: argparse.Namespace) -> int:
     """Set up and start what the tests need, and leave it running for single tests."""
     _set_up(TEST, tests=True)
@@ -113,6 +137,11 @@ def lint(arguments: argparse.Namespace) -> int:
             apt.install(packages)
         venv.ensure()
     return linting.run()
+
+
+def docs(arguments: argparse.Namespace) -> int:
+    """Write docs/problems.md from the catalogue and the tests."""
+    return linting.write_docs()
 
 
 def lock(arguments: argparse.Namespace) -> int:
@@ -141,16 +170,32 @@ def clean(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def write_compose_env(arguments: argparse.Namespace) -> int:
+    """Write .env for docker-compose.yml, with random secrets."""
+    path = compose_env.write()
+    say(f"{path} is written. Fill in its first part, then: docker-compose build && docker-compose up -d")
+    return 0
+
+
+def check_compose(arguments: argparse.Namespace) -> int:
+    """Prove docker-compose.yml: publish, restart every service, back up, restore; then remove it all."""
+    return compose_check.main(arguments.compose.split(), arguments.keep)
+
+
 VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "up": up,
     "down": down,
     "demo": demo,
     "test": test,
     "test-up": test_up,
+    "bench": bench,
     "lint": lint,
+    "docs": docs,
     "lock": lock,
     "exec": execute,
     "clean": clean,
+    "compose-env": write_compose_env,
+    "compose-check": check_compose,
 }
 
 
@@ -159,9 +204,12 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True)
     made = {name: verbs.add_parser(name, help=verb.__doc__, description=verb.__doc__) for name, verb in VERBS.items()}
     made["demo"].add_argument("--once", action="store_true", help="stop everything afterwards, and exit 0 or 1")
+    made["compose-check"].add_argument("--compose", default="", help='the command, for example "docker compose"')
+    made["compose-check"].add_argument("--keep", action="store_true", help="leave everything up afterwards")
     made["lock"].add_argument("--upgrade", action="store_true", help="to the newest versions that the .in files allow")
     names = [suite.name for suite in testing.PLAN]
     made["test"].add_argument("suites", nargs="*", metavar="SUITE", help=f"only some of: {', '.join(names)}")
+    made["bench"].add_argument("benches", nargs="*", metavar="BENCH", help="only some of: pipeline, live, pages")
     made["exec"].add_argument("--test", action="store_true", help="the environment of the tests")
     made["exec"].add_argument("command", nargs=argparse.REMAINDER)
     return parser

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 SILENT_SECONDS = 30
-SCHEDULE = Path("/tmp/beat-schedule")
+SENT = Path("/tmp/clock-sent")
 
 WORKER = """
 SELECT slots > 0 AND seen_at > now() - interval '30 seconds'
@@ -46,10 +46,8 @@ def node_name() -> str:
 
 
 def clock() -> bool:
-    """Whether beat has written down a tick lately."""
-    return (
-        max(path.stat().st_mtime for path in SCHEDULE.parent.glob(f"{SCHEDULE.name}*")) > time.time() - SILENT_SECONDS
-    )
+    """Whether the clock has sent a tick lately, and the broker has taken it."""
+    return SENT.stat().st_mtime > time.time() - SILENT_SECONDS
 
 
 def main() -> int:

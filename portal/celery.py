@@ -49,8 +49,6 @@ def configure() -> None:
         task_default_queue=CONTROL,
         task_routes={TICK: {"queue": CONTROL}, REPORT: {"queue": CONTROL}},
         timezone="UTC",
-        # Beat notes each tick in its schedule, whose age then says whether it lives.
-        beat_sync_every=1,
         imports=("workers.tasks",),
         beat_schedule={
             name: {"task": task, "schedule": config.tick_seconds, "options": {"expires": config.tick_seconds * 2}}
