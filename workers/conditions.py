@@ -30,7 +30,8 @@ def staging_problem() -> ProblemReport | None:
     try:
         status = _ask(registry)
     except requests.RequestException as error:
-        params = {"registry": registry.worker_host, "reason": type(error).__name__}
+        reason = "no answer in time" if isinstance(error, requests.Timeout) else "no connection"
+        params = {"registry": registry.worker_host, "reason": reason}
         return ProblemReport("STAGING-UNREACHABLE", params)
     if status in (401, 403):
         return ProblemReport("STAGING-SIGN-IN", {"registry": registry.worker_host, "status": str(status)})

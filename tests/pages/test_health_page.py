@@ -223,3 +223,15 @@ def test_the_number_of_queries_does_not_grow_with_what_is_shown(admin: Any, run:
         client.get("/health/")
     assert len(many) == len(few)
     assert len(few) <= 55
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+def test_an_open_page_shows_what_changes_without_being_touched(
+    width: int, theme: Any, open_window: Any, admin: Any
+) -> None:
+    page = open_window(admin, width=width, theme=theme)
+    page.goto("/health/")
+    page.get_by_text("Nothing is wrong").wait_for()
+    worker("engine@one", "engine", slots=0, problems=[{"code": "ENGINE-UNREACHABLE", "params": {}}])
+    page.get_by_text("Start the engine, or correct DOCKER_HOST.").wait_for(timeout=25_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
