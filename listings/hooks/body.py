@@ -30,7 +30,7 @@ _HEADER_LENGTH, _HEADERS = 200, 40
 REMOVED = "(removed)"
 
 _SECRET_FIELD = re.compile(
-    r"secret|passw(or)?d|passphrase|authori[sz]ation|api_?key|private_?key|access_?key|credential|(^|_)token$|(^|_)auth$",
+    r"secret|passw(or)?d|passphrase|authori[sz]ation|(api|private|access)[_-]?key|credential|(^|[_-])(token|auth)$",
     re.IGNORECASE,
 )
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
