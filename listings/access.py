@@ -41,6 +41,13 @@ _NEEDS: dict[Permission, Role] = {
     Permission.RELEASE: Role.RELEASER,
     Permission.MANAGE: Role.OWNER,
 }
+
+
+def rank(role: Role) -> int:
+    """Where a role stands among the others: each may do what those below may."""
+    return _RANK[role]
+
+
 #: What an admin may do in a team without being its member.
 _ADMIN_IN_TEAM = frozenset({Permission.SEE, Permission.DISCUSS})
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import uuid
+
 from django import forms
 
 from listings.models import Kind
 
 
 class ListingForm(forms.Form):
+    key = forms.UUIDField(required=False, initial=uuid.uuid4, widget=forms.HiddenInput)
     kind = forms.ChoiceField(
         label="What it becomes", choices=Kind, widget=forms.RadioSelect,
         help_text="An algorithm trains on the buyer's data; a model package serves a model that you trained.",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import uuid
+
 from django import forms
 
 from listings.models import Role, Team
@@ -7,11 +9,12 @@ from listings.services.teams import AWS_FIELDS
 
 
 class TeamForm(forms.Form):
+    key = forms.UUIDField(required=False, initial=uuid.uuid4, widget=forms.HiddenInput)
     name = forms.CharField(label="Team name", max_length=80, help_text="Your organisation as colleagues call it.")
 
 
-class MemberForm(forms.Form):
-    email = forms.EmailField(label="E-mail of somebody with an account")
+class InvitationForm(forms.Form):
+    email = forms.EmailField(label="E-mail", max_length=254)
     role = forms.ChoiceField(label="Role", choices=Role, initial=Role.DEVELOPER)
 
 

@@ -18,6 +18,7 @@ from listings.problems import (  # isort: skip
     governance,
     hooks,
     image,
+    invitations,
     image_source,
     operation,
     platform,
@@ -48,6 +49,7 @@ _MODULES = (
     platform,
     operation,
     statuses,
+    invitations,
     uploads,
     hooks,
 )

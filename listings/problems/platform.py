@@ -26,6 +26,10 @@ PROBLEMS: tuple[Problem, ...] = (
     Problem(
         "MEMBER-ALREADY", _S, "Already a member", "{email} is in the team already.", "Change the role instead.", _FIX
     ),
+    Problem("MEMBER-GONE", _S, "No longer a member", "They left, or were removed meanwhile.", "Load the page again.",
+            _FIX),
+    Problem("SLUG-RACE", _P, "Too many made the same at once", "No address was free for {name}.",
+            "Try again in a moment.", _RETRY),
     Problem(
         "MEMBER-LAST-OWNER", _S, "A team needs an owner", "This is the last owner of {team}.",
         "Make somebody else an owner first.", _FIX,

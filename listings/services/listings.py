@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,21 +14,27 @@ from listings.access import Permission, require
 from listings.models import Kind, Listing, Team
 from listings.problems import ProblemError
 from listings.services import audit
-from listings.services.teams import unique_slug
+from listings.services.teams import create_with_slug
 
 
 @transaction.atomic
-def create_listing(user: Any, team: Team, *, kind: Kind, name: str, summary: str = "", product_id: str = "") -> Listing:
-    """Make a listing. Raises ProblemError LISTING-PRODUCT-ID for an id that is not a Catalog entity's."""
+def create_listing(
+    user: Any, team: Team, *, kind: Kind, name: str, summary: str = "", product_id: str = "", key: UUID | None = None
+) -> Listing:
+    """Make a listing; ``key`` is its id, so that a form that is sent twice makes one.
+
+    Raises ProblemError LISTING-PRODUCT-ID for an id that is not a Catalog entity's.
+    """
     require(user, Permission.DEVELOP, team)
     _check_product_id(product_id)
-    slug = unique_slug(Listing, name, team=team)
-    listing = Listing.objects.create(
-        team=team, kind=kind, name=name.strip(), slug=slug, summary=summary.strip(),
-        product_id=product_id.strip(), created_by=user,
-    )  # fmt: skip
-    audit.record(user, "listing.create", listing, listing=listing, url=links.listing(listing), kind=kind)
-    return listing
+    values = {
+        "kind": kind, "name": name.strip(), "summary": summary.strip(), "product_id": product_id.strip(),
+        "created_by": user,
+    }  # fmt: skip
+    listing, new = create_with_slug(Listing, name, values, key=key, team=team)
+    if new:
+        audit.record(user, "listing.create", listing, listing=listing, url=links.listing(listing), kind=kind)
+    return cast(Listing, listing)
 
 
 @transaction.atomic

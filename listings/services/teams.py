@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils.text import slugify
 
-from listings.access import Permission, require
+from listings.access import Permission, rank, require
 from listings.models import Membership, Role, Team
 from listings.problems import ProblemError
 from listings.services import audit
@@ -19,6 +20,7 @@ AWS_FIELDS = (
     "aws_account_id", "aws_region", "aws_role_arn", "s3_bucket", "ecr_prefix", "validation_role_arn",
     "access_role_arn",
 )  # fmt: skip
+_SLUG_TRIES = 20
 #: contract 5.3: the Catalog wants a role without an IAM path.
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 _ACCESS_ROLE = re.compile(r"arn:aws:iam::\d{12}:role/[\w+=,.@-]+")
@@ -36,38 +38,78 @@ def unique_slug(model: type[Any], text: str, *, length: int = 48, **scope: Any) 
     return slug
 
 
+def create_with_slug(
+    model: type[Any], text: str, values: dict[str, Any], *, length: int = 48, key: UUID | None = None, **scope: Any
+) -> tuple[Any, bool]:
+    """A row with a slug of its own within ``scope``, and whether it is new.
+
+    ``key`` is the id that it gets. A form that is sent twice names the same, and the second sending makes nothing.
+    """
+    creator = values.get("created_by")
+    for _ in range(_SLUG_TRIES):
+        if key is not None:
+            made = model.objects.filter(pk=key, created_by=creator, **scope).first()
+            if made is not None:
+                return made, False
+            if model.objects.filter(pk=key).exists():  # somebody else's
+                key = None
+        slug = unique_slug(model, text, length=length, **scope)
+        try:
+            with transaction.atomic():
+                return model.objects.create(**({"pk": key} if key else {}), slug=slug, **scope, **values), True
+        except IntegrityError:  # another took the slug, or sent the same form, between the look and the act
+            continue
+    raise ProblemError("SLUG-RACE", name=text)
+
+
 @transaction.atomic
-def create_team(user: Any, name: str) -> Team:
-    """Make a team with ``user`` as its owner."""
+def create_team(user: Any, name: str, *, key: UUID | None = None) -> Team:
+    """Make a team with ``user`` as its owner. ``key``: as for ``create_with_slug``."""
     require(user, Permission.SIGNED_IN)
     name = name.strip()
     if not name:
         raise ProblemError("TEAM-NAME-MISSING")
-    slug = unique_slug(Team, name, length=80)
-    team = Team.objects.create(name=name[:80], slug=slug, created_by=user)
-    Membership.objects.create(team=team, user=user, role=Role.OWNER)
-    audit.record(user, "team.create", team, team=team)
-    return team
+    team, new = create_with_slug(Team, name, {"name": name[:80], "created_by": user}, length=80, key=key)
+    if new:
+        Membership.objects.create(team=team, user=user, role=Role.OWNER)
+        audit.record(user, "team.create", team, team=team)
+    return cast(Team, team)
 
 
 @transaction.atomic
 def add_member(user: Any, team: Team, email: str, role: Role) -> Membership:
-    """Add somebody who has an account. Raises ProblemError MEMBER-UNKNOWN or MEMBER-ALREADY."""
+    """Add somebody who has an account without asking them: for operators and set-up; pages invite.
+
+    Raises ProblemError MEMBER-UNKNOWN or MEMBER-ALREADY.
+    """
     require(user, Permission.MANAGE, team)
     member = get_user_model().objects.filter(email__iexact=email.strip(), is_active=True).first()
     if member is None:
         raise ProblemError("MEMBER-UNKNOWN", email=email)
-    membership, made = Membership.objects.get_or_create(team=team, user=member, defaults={"role": role})
-    if not made:
+    if Membership.objects.filter(team=team, user=member).exists():
         raise ProblemError("MEMBER-ALREADY", email=email)
+    membership = admit(team, member, role)
     audit.record(user, "member.add", member, team=team, role=role)
+    return membership
+
+
+def admit(team: Team, member: Any, role: Role) -> Membership:
+    """Make ``member`` one, or raise their role to ``role``; a higher one stays. Whoever calls asks and audits."""
+    _lock(team)
+    membership, made = Membership.objects.get_or_create(team=team, user=member, defaults={"role": role})
+    if not made and rank(role) > rank(Role(membership.role)):
+        membership.role = role
+        membership.save(update_fields=["role"])
     return membership
 
 
 @transaction.atomic
 def change_role(user: Any, membership: Membership, role: Role) -> None:
+    """Raises ProblemError MEMBER-LAST-OWNER or MEMBER-GONE."""
     require(user, Permission.MANAGE, membership.team)
     _keep_an_owner(membership, unless=role == Role.OWNER)
+    if membership.role == role:
+        return
     was, membership.role = membership.role, role
     membership.save(update_fields=["role"])
     audit.record(user, "member.role", membership.user, team=membership.team, was=was, role=role)
@@ -75,18 +117,28 @@ def change_role(user: Any, membership: Membership, role: Role) -> None:
 
 @transaction.atomic
 def remove_member(user: Any, membership: Membership) -> None:
-    """Remove a member; members may remove themselves. The last owner stays."""
-    if user is None or user.pk != membership.user_id:
+    """Remove a member; members may remove themselves. Raises ProblemError MEMBER-LAST-OWNER or MEMBER-GONE."""
+    leaves = user is not None and user.pk == membership.user_id
+    if not leaves:
         require(user, Permission.MANAGE, membership.team)
     _keep_an_owner(membership)
-    audit.record(user, "member.remove", membership.user, team=membership.team, role=membership.role)
+    act = "member.leave" if leaves else "member.remove"
+    audit.record(user, act, membership.team if leaves else membership.user, team=membership.team, role=membership.role)
     membership.delete()
+
+
+def _lock(team: Team) -> None:
+    """Until the transaction ends, nobody else changes who is in the team."""
+    Team.objects.filter(pk=team.pk).update(slug=F("slug"))
 
 
 def _keep_an_owner(membership: Membership, *, unless: bool = False) -> None:
     # Two owners who leave at the same moment must not both see the other still there.
-    Team.objects.filter(pk=membership.team_id).update(slug=F("slug"))
-    membership.refresh_from_db(fields=["role"])
+    _lock(membership.team)
+    try:
+        membership.refresh_from_db(fields=["role"])
+    except Membership.DoesNotExist:
+        raise ProblemError("MEMBER-GONE") from None
     if membership.role != Role.OWNER or unless:
         return
     others = Membership.objects.filter(team=membership.team, role=Role.OWNER).exclude(pk=membership.pk)

@@ -38,7 +38,7 @@ def new(request: HttpRequest, team: Team) -> HttpResponse:
         try:
             made = service.create_listing(
                 request.user, team, kind=Kind(data["kind"]), name=data["name"], summary=data["summary"],
-                product_id=data["product_id"],
+                product_id=data["product_id"], key=data["key"],
             )  # fmt: skip
             return redirect(links.listing(made))
         except ProblemError as error:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from listings import queries
 from listings.access import Permission, guarded
-from listings.forms.teams import AwsForm, MemberForm, TeamForm
+from listings.forms.teams import AwsForm, InvitationForm, TeamForm
 from listings.models import Membership, Role, Team
 from listings.problems import ProblemError
 from listings.services import teams
@@ -23,7 +23,7 @@ from listings.views.shared import act, sentences
 def new(request: HttpRequest) -> HttpResponse:
     form = TeamForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        team = teams.create_team(request.user, form.cleaned_data["name"])
+        team = teams.create_team(request.user, form.cleaned_data["name"], key=form.cleaned_data["key"])
         return redirect("team_home", team.slug)
     return render(request, "teams/new.html", {"form": form}, status=422 if form.errors else 200)
 
@@ -31,26 +31,14 @@ def new(request: HttpRequest) -> HttpResponse:
 @require_GET
 @guarded(Permission.SEE)
 def team(request: HttpRequest, team: Team) -> HttpResponse:
-    return _page(request, team)
+    return page(request, team)
 
 
-def _page(request: HttpRequest, team: Team, *, status: int = 200, **extra: Any) -> HttpResponse:
+def page(request: HttpRequest, team: Team, *, status: int = 200, **extra: Any) -> HttpResponse:
+    """The team's page; ``extra`` are forms that could not be taken as they are."""
     context = queries.team_page(request.user, team)
-    context |= {"member_form": MemberForm(), "aws_form": AwsForm(instance=team)} | extra
+    context |= {"invitation_form": InvitationForm(), "aws_form": AwsForm(instance=team)} | extra
     return render(request, "teams/team.html", context, status=status)
-
-
-@require_POST
-@guarded(Permission.MANAGE)
-def add(request: HttpRequest, team: Team) -> HttpResponse:
-    form = MemberForm(request.POST)
-    if form.is_valid():
-        try:
-            teams.add_member(request.user, team, form.cleaned_data["email"], Role(form.cleaned_data["role"]))
-            return redirect("team", team.slug)
-        except ProblemError as error:
-            form.add_error("email", sentences(error))
-    return _page(request, team, member_form=form, status=422)
 
 
 def _member(team: Team, member: Any) -> Membership:
@@ -74,8 +62,10 @@ def change_role(request: HttpRequest, team: Team, member: Any) -> HttpResponse:
 def remove(request: HttpRequest, team: Team, member: Any) -> HttpResponse:
     """Owners remove anybody, members themselves. The service decides."""
     found = _member(team, member)
-    to = "home" if found.user_id == request.user.pk else reverse("team", args=[team.slug])
-    return act(request, to, lambda: teams.remove_member(request.user, found), f"{found.user} is no longer a member.")
+    leaves = found.user_id == request.user.pk
+    to = reverse("home") if leaves else reverse("team", args=[team.slug])
+    done = f"You left {team.name}." if leaves else f"{found.user} is no longer a member."
+    return act(request, to, lambda: teams.remove_member(request.user, found), done)
 
 
 @require_POST
@@ -88,4 +78,4 @@ def aws(request: HttpRequest, team: Team) -> HttpResponse:
             return redirect("team", team.slug)
         except ProblemError as error:
             form.add_error(error.report.params.get("field"), sentences(error))
-    return _page(request, team, aws_form=form, status=422)
+    return page(request, team, aws_form=form, status=422)

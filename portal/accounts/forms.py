@@ -3,9 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.forms import SignupForm as AllauthSignupForm
+from allauth.core import context
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest
 
+from portal.accounts.adapter import invited_address
 from portal.accounts.models import Theme, User
 
 
@@ -17,6 +20,19 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]
         widget=forms.TextInput(attrs={"autocomplete": "name", "autofocus": True}),
     )
     field_order = ("full_name", "email", "password1")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.invited = invited_address(context.request)
+        if self.invited:
+            self.fields["email"].initial = self.invited
+
+    def clean_email(self) -> str:
+        """Where sign-up is closed, the invited address and no other."""
+        email = str(super().clean_email())
+        if not settings.ACCOUNT_ALLOW_SIGNUPS and email.lower() != self.invited:
+            raise forms.ValidationError(f"Accounts are by invitation here, and yours went to {self.invited}.")
+        return email
 
     def clean_full_name(self) -> str:
         return str(self.cleaned_data["full_name"]).strip()

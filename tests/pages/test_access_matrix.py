@@ -38,6 +38,7 @@ from listings.services import (
     deliveries,
     dependencies,
     incoming,
+    invitations,
     releases,
     teams,
     versions,
@@ -148,6 +149,8 @@ def make_world() -> World:
     world.kwargs |= _delivery(owner, Listing.objects.get(team=team))
     sent = incoming.begin(owner, team, UploadPurpose.SOURCE, "source.zip", 10)
     world.kwargs["incoming"] = sent.pk
+    invited = invitations.invite(owner, team, "invited@example.com", Role.VIEWER)
+    world.kwargs |= {"invitation": invited.pk, "token": invitations.token_of(invited)}
     for name, user in world.users.items():
         world.notices[name] = Notice.objects.create(user=user, kind="x", title="Look", url="/").pk
     return world
