@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import base64
 import getpass
-import hashlib
 import http.server
 import json
 import os
@@ -24,7 +23,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,95 +31,12 @@ from typing import IO, Any
 
 import pytest
 
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "Sally", "GIT_AUTHOR_EMAIL": "sally@example.com", "GIT_COMMITTER_NAME": "Sally",
-    "GIT_COMMITTER_EMAIL": "sally@example.com", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_TERMINAL_PROMPT": "0",
-}  # fmt: skip
-_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {size}\n"
+from tests.git_repositories import IDENTITY, Repository, git
 
-
-def git(*arguments: str, cwd: Path, given: bytes | None = None, **env: str) -> str:
-    """Run git as the seller would. Raises CalledProcessError, with git's words in ``stderr``."""
-    ran = subprocess.run(
-        ["git", *arguments], cwd=cwd, input=given, capture_output=True, check=True, env=os.environ | IDENTITY | env
-    )
-    return ran.stdout.decode().strip()
-
-
-@dataclass
-class Repository:
-    """A bare repository at ``path``, and a work tree beside it that pushes to it. ``url`` is where it is served."""
-
-    path: Path
-    url: str
-    lfs_objects: Path
-
-    @property
-    def work(self) -> Path:
-        return self.path.with_suffix(".work")
-
-    def make(self) -> Repository:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        git("init", "-q", "--bare", "-b", "main", str(self.path), cwd=self.path.parent)
-        git("init", "-q", "-b", "main", str(self.work), cwd=self.path.parent)
-        return self
-
-    def commit(self, files: Mapping[str, str | bytes | None], message: str = "Work", branch: str = "main") -> str:
-        """Write ``files`` (None removes one), commit all, push. Returns the commit's id."""
-        if git("branch", "--list", branch, cwd=self.work):
-            git("checkout", "-q", branch, cwd=self.work)
-        else:
-            git("checkout", "-q", "-B", branch, cwd=self.work)
-        for name, content in files.items():
-            place = self.work / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if content is None:
-                place.unlink()
-            else:
-                place.write_bytes(content.encode() if isinstance(content, str) else content)
-        git("add", "-A", "-f", cwd=self.work)
-        return self._push(message, branch)
-
-    def link(self, name: str, target: str) -> None:
-        """A symbolic link, part of the next commit."""
-        (self.work / name).symlink_to(target)
-
-    def submodule(self, path: str, url: str, commit: str, branch: str = "main") -> str:
-        """Commit a submodule as ``git submodule add`` would, whatever its address."""
-        described = self.work / ".gitmodules"
-        text = described.read_text() if described.exists() else ""
-        described.write_text(f'{text}[submodule "{path}"]\n\tpath = {path}\n\turl = {url}\n')
-        (self.work / path).mkdir(parents=True)
-        git("update-index", "--add", "--cacheinfo", f"160000,{commit},{path}", cwd=self.work)
-        git("add", ".gitmodules", cwd=self.work)
-        return self._push(f"Submodule {path}", branch)
-
-    def lfs_pointer(self, content: bytes, *, stored: bool = True) -> str:
-        """The pointer that stands for ``content`` in a commit; the object is put into the server's store."""
-        oid = hashlib.sha256(content).hexdigest()
-        if stored:
-            self.lfs_objects.mkdir(parents=True, exist_ok=True)
-            (self.lfs_objects / oid).write_bytes(content)
-        return _POINTER.format(oid=oid, size=len(content))
-
-    def tag(self, name: str, *, annotated: bool = False) -> None:
-        git("tag", *(["-a", "-m", name] if annotated else []), name, cwd=self.work)
-        git("push", "-q", str(self.path), f"refs/tags/{name}", cwd=self.work)
-
-    def configure(self, name: str, value: str) -> None:
-        git("config", name, value, cwd=self.path)
-
-    def forget(self, commit: str) -> None:
-        """Rewind main to before ``commit`` and collect the garbage: nobody has it any more."""
-        git("reset", "-q", "--hard", f"{commit}^", cwd=self.work)
-        git("push", "-q", "-f", str(self.path), "HEAD:refs/heads/main", cwd=self.work)
-        git("-c", "gc.pruneExpire=now", "gc", "-q", "--prune=now", cwd=self.path)
-
-    def _push(self, message: str, branch: str) -> str:
-        git("commit", "-q", "--allow-empty", "-m", message, cwd=self.work)
-        git("push", "-q", "-f", str(self.path), f"HEAD:refs/heads/{branch}", cwd=self.work)
-        return git("rev-parse", "HEAD", cwd=self.work)
+__all__ = [
+    "IDENTITY", "HttpServer", "Repository", "SshServer", "certify", "git", "git_http", "git_ssh", "http_server",
+    "ssh_server",
+]  # fmt: skip
 
 
 @dataclass
@@ -134,6 +50,8 @@ class HttpServer:
     redirects: dict[str, str] = field(default_factory=dict)
     #: From an object's id to the address that the batch API gives for it; by default the server's own.
     lfs_href: Callable[[str], str] | None = None
+    #: The headers that it gives with that address.
+    lfs_header: dict[str, str] = field(default_factory=dict)
     #: Answer everything with this status instead.
     status: int = 0
     #: Serve the repositories' files as they lie there, without git's own protocol.
@@ -157,8 +75,8 @@ class HttpServer:
     def lfs_objects(self) -> Path:
         return self.folder / "lfs-objects"
 
-    def repository(self, name: str) -> Repository:
-        return Repository(self.folder / f"{name}.git", f"{self.url}/{name}.git", self.lfs_objects).make()
+    def repository(self, name: str, object_format: str = "sha1") -> Repository:
+        return Repository(self.folder / f"{name}.git", f"{self.url}/{name}.git", self.lfs_objects).make(object_format)
 
     def paths(self) -> list[str]:
         return [line.split()[1] for line, _ in self.seen]
@@ -231,7 +149,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if operation == "upload" and there:
             return {"oid": oid, "size": size}
         href = told.lfs_href(oid) if told.lfs_href else f"{told.url}/lfs/{oid}"
-        return {"oid": oid, "size": size, "actions": {operation: {"href": href}}}
+        return {"oid": oid, "size": size, "actions": {operation: {"href": href, "header": told.lfs_header}}}
 
     def _object(self, place: Path) -> None:
         if self.command == "PUT":
@@ -327,7 +245,10 @@ def certify(path: Path, *names: str) -> Path:
 
 @dataclass
 class SshServer:
-    """sshd for the user who runs the tests; ``private_key`` opens it. Repositories are named by their whole path."""
+    """sshd for the user who runs the tests; ``private_key`` opens it. Repositories are named by their whole path.
+
+    Programs in ``folder / "bin"`` come first on the PATH of those who sign in.
+    """
 
     folder: Path
     port: int
@@ -404,6 +325,7 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
     (folder / "sshd_config").write_text(
         f"Port {server.port}\nListenAddress 127.0.0.1\nHostKey {folder / 'host'}\nPidFile none\nStrictModes no\n"
         f"AuthorizedKeysFile {folder / 'user.pub'}\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+        f"SetEnv PATH={folder / 'bin'}:{os.environ['PATH']}\n"
         "UsePAM no\nPermitRootLogin prohibit-password\nAcceptEnv GIT_PROTOCOL\n"
     )
     server.start()

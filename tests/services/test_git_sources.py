@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from listings.models import Attempt
-from tests.git_servers import IDENTITY, git, git_http, git_ssh
+from tests.git_servers import IDENTITY, Repository, git, git_http, git_ssh
 from tests.services.git_fixtures import FILES, fetching, make_credential
 
 __all__ = ["fetching", "git_http", "git_ssh", "make_credential"]
@@ -172,6 +174,37 @@ def test_over_ssh_the_host_is_learned_and_held_to(git_ssh, fetching, make_creden
     assert credential.known_hosts == git_ssh.known_hosts
     assert credential.used_at is not None
     assert fetching(repository.url, "main", credential=credential).facts["commit"] == commit
+
+
+def test_lfs_over_ssh_asks_the_host_where_its_files_are(git_http, git_ssh, fetching, make_credential):
+    """By git-lfs-authenticate, as code hosts have it; the header that it gives is what opens the store."""
+    fetching.allow("127.0.0.1")
+    git_http.auth = ("lfs", "for-an-hour")
+    header = "Basic " + base64.b64encode(b"lfs:for-an-hour").decode()
+    program = git_ssh.folder / "bin" / "git-lfs-authenticate"
+    program.parent.mkdir()
+    answer = json.dumps({"href": f"{git_http.url}/model.git/info/lfs", "header": {"Authorization": header}})
+    program.write_text(f"#!/bin/sh\ntest \"$2\" = download && echo '{answer}'\n")
+    program.chmod(0o755)
+    git_http.lfs_header = {"Authorization": header}
+    repository = git_ssh.repository("model")
+    pointer = Repository(repository.path, "", git_http.lfs_objects).lfs_pointer(b"weights")
+    repository.commit(FILES | {".gitattributes": "*.bin filter=lfs\n", "weights.bin": pointer})
+    credential = make_credential(git_ssh.host, git_ssh.private_key, "ssh_key")
+    fetched = fetching(repository.url, credential=credential)
+    assert fetched.contents()["weights.bin"] == b"weights"
+    assert "for-an-hour" not in fetched.everything
+    assert header not in fetched.everything
+
+
+def test_a_repository_with_sha256_objects(git_http, fetching):
+    fetching.allow(git_http.host)
+    repository = git_http.repository("acme/model", "sha256")
+    commit = repository.commit(FILES)
+    assert len(commit) == 64
+    fetched = fetching(repository.url, "main")
+    assert (fetched.facts["commit"], fetching.version(fetched).git_commit) == (commit, commit)
+    assert fetching(repository.url, "main", git_commit=commit).facts["commit"] == commit
 
 
 def test_a_token_opens_its_host_and_lfs_there(git_http, repository, fetching, make_credential):

@@ -172,13 +172,22 @@ class _Client:
                 if answer.status_code != 200:
                     detail = f"{address.site} answers with status {answer.status_code} instead of a list of downloads"
                     raise ProblemError("GIT-LFS-MISSING", path=first, detail=detail)
-                content = json.loads(answer.raw.read(MAX_ANSWER, decode_content=True))
-                return {str(each["oid"]): each for each in content["objects"]}
+                return {str(each["oid"]): each for each in json.loads(self._short(answer))["objects"]}
         except requests.RequestException as error:
             raise self._broken(address.site, error) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             detail = f"{address.site} answers with something else than a list of downloads"
             raise ProblemError("GIT-LFS-MISSING", path=first, detail=detail) from error
+
+    def _short(self, answer: requests.Response) -> bytes:
+        """An answer that fits into memory. Raises ValueError if it does not."""
+        content = bytearray()
+        for chunk in answer.iter_content(CHUNK):
+            self.remote.git.stop.check()
+            content += chunk
+            if len(content) > MAX_ANSWER:
+                raise ValueError("too long")
+        return bytes(content)
 
     def _one(self, pointer: Pointer, told: Any, folder: Path) -> None:
         try:

@@ -36,11 +36,10 @@ class Remote:
         Returns the full commit id. Raises ProblemError GIT-*, SOURCE-ADDRESS-FORBIDDEN, SOURCE-TOO-LARGE; StepStopped.
         """
         pinned = commit or (ref.lower() if _COMMIT.fullmatch(ref.lower()) else "")
-        wanted = pinned or self._find(ref)
+        wanted, example = (pinned, pinned) if pinned else self._find(ref)
+        kind = "sha256" if len(example) == 64 else "sha1"
         try:
-            is_sha256 = len(pinned) == 64
-            self.git.run("init", "--quiet", "--bare", "--template=",
-                         f"--object-format={'sha256' if is_sha256 else 'sha1'}", str(repository))  # fmt: skip
+            self.git.run("init", "--quiet", "--bare", "--template=", f"--object-format={kind}", str(repository))
             return self._fetch(repository, wanted, pinned, is_recorded=bool(commit))
         except GitFailed as error:
             raise self.problem(error) from error
@@ -48,13 +47,14 @@ class Remote:
     def problem(self, error: GitFailed) -> ProblemError:
         return problem_of(error, self.address, self.secret, self.way)
 
-    def _find(self, ref: str) -> str:
-        """The full name of the ref: a branch comes before a tag of the same name, as for ``git clone --branch``."""
+    def _find(self, ref: str) -> tuple[str, str]:
+        """The full name of the ref, and the id behind it. A branch comes before a tag of the same name, as for
+        ``git clone --branch``."""
         names = ["HEAD"] if not ref else [ref] if ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
         there = self._list(*names)
         for name in names:
             if name in there:
-                return name
+                return name, there[name]
         everything = self._list()
         if not everything:
             raise ProblemError("GIT-EMPTY", url=str(self.address))
