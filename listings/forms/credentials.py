@@ -6,7 +6,10 @@ from typing import Any
 
 from django import forms
 
+from listings import addresses
 from listings.models import CredentialKind
+from listings.problems import ProblemError
+from listings.views.shared import sentences
 
 MADE_HERE, PASTED = "generate", "paste"
 _PLAIN = {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
@@ -70,8 +73,16 @@ class CredentialForm(_SecretFields):
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
-        if data.get("kind") == CredentialKind.SSH_KEY:
+        is_key = data.get("kind") == CredentialKind.SSH_KEY
+        if is_key:
             self._need_key()
+        elif not data.get("secret"):
+            self.add_error("secret", "Enter the token or password.")
+        if data.get("host"):
+            try:
+                addresses.parse_host(data["host"], addresses.SSH if is_key else addresses.HTTPS)
+            except ProblemError as error:
+                self.add_error("host", sentences(error))
         return data
 
 
@@ -88,6 +99,8 @@ class RotateForm(_SecretFields):
     def clean(self) -> dict[str, Any]:
         if "private_key" in self.fields:
             self._need_key()
+        elif not self.cleaned_data.get("secret"):
+            self.add_error("secret", "Enter the token or password.")
         return self.cleaned_data
 
 

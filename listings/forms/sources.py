@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -28,7 +29,6 @@ _MONO = {"class": "mono", "autocomplete": "off", "autocapitalize": "none", "spel
 #: What may hold a secret by mistake: it is taken out before the form is ever shown again.
 _ADDRESSES = ("git_url", "image_reference", "status_url")
 _FIELDS = {
-    "ADDRESS-REF": "git_ref", "ADDRESS-DIRECTORY": "directory", "SOURCE-NO-BUNDLE": "bundle_file",
     "STATUS-CREDENTIAL": "status_credential", "STATUS-ADDRESS": "status_url", "STATUS-GIT-ONLY": "status_provider",
 }  # fmt: skip
 
@@ -138,8 +138,16 @@ class OriginForm(UploadingForm):
         data["source_kind"] = self.kind
         self.tell_of_uploads()
         self.tell_of_secrets()
-        data["origin"] = None if self._had_secret else self._origin(data)
+        data["origin"] = self._origin(data)
         return data
+
+    def _judge(self, data: dict[str, Any], name: str, read: Callable[[str], object]) -> None:
+        """Each field by itself, so that every mistake is told at once."""
+        if name not in self.errors and data.get(name):
+            try:
+                read(data[name])
+            except ProblemError as error:
+                self.add_error(name, sentences(error))
 
     def _origin(self, data: dict[str, Any]) -> Origin | None:
         given = self._given(data)
@@ -156,12 +164,16 @@ class OriginForm(UploadingForm):
         if self.kind == SourceKind.GIT:
             if not data.get("git_url"):
                 self._need("git_url", "Enter the repository's clone address.")
+            self._judge(data, "git_url", origins.read_git)
+            self._judge(data, "git_ref", addresses.parse_ref)
+            self._judge(data, "directory", addresses.parse_directory)
             return None if self.errors.keys() & {"git_url", "git_ref", "directory", "git_credential"} else Origin(
                 SourceKind.GIT, git_url=data["git_url"], git_ref=data["git_ref"], directory=data["directory"],
                 credential=data["git_credential"],
             )  # fmt: skip
         if not data.get("image_reference"):
             self._need("image_reference", "Enter the image, such as registry.example.com/churn:1.4.2.")
+        self._judge(data, "image_reference", addresses.parse_image)
         self.need_upload("bundle", "Choose the companion bundle: an archive with the sample files.")
         return None if self.errors.keys() & {"image_reference", "image_credential", "bundle_file"} else Origin(
             SourceKind.IMAGE, upload=self.kept.get("bundle"), image_reference=data["image_reference"],

@@ -189,8 +189,10 @@ def _give(credential: Credential, secret: str) -> None:
         label = CredentialKind(credential.kind).label.lower()
         if not secret:
             raise ProblemError("CREDENTIAL-NO-SECRET", detail=f"Without it the {label} says nothing")
-        if len(secret) > _SECRET_LENGTH or re.search(r"[\x00-\x20\x7f]", secret):
-            raise ProblemError("CREDENTIAL-SECRET", detail=f"The {label} has a space in it, or is too long")
+        # Passwords may have spaces; no token has.
+        bad = r"[\x00-\x1f\x7f]" if credential.kind == CredentialKind.REGISTRY else r"[\x00-\x20\x7f]"
+        if len(secret) > _SECRET_LENGTH or re.search(bad, secret):
+            raise ProblemError("CREDENTIAL-SECRET", detail=f"The {label} has a space or line end in it, or is too long")
     credential.seal(secret)
 
 

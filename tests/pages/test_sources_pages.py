@@ -126,7 +126,7 @@ def test_an_own_key_is_taken(signed_in: Client, team: Team) -> None:
         ({"host": "not a host"}, "host", "ADDRESS-HOST"), ({"name": ""}, "name", "required"),
         ({"name": "Taken"}, "name", "CREDENTIAL-NAME"), ({"username": "a:b"}, "username", "CREDENTIAL-USERNAME"),
         ({"secret": f"{SECRET} {SECRET}"}, "secret", "CREDENTIAL-SECRET"),
-        ({"secret": ""}, "secret", "CREDENTIAL-NO-SECRET"),
+        ({"secret": ""}, "secret", "Enter the token or password"),
         ({"kind": "ssh_key", "key_origin": "paste", "private_key": f"BEGIN {SECRET}"}, "private_key", "CREDENTIAL-KEY"),
         ({"kind": "ssh_key", "key_origin": "paste"}, "private_key", "Paste the private key"),
         ({"kind": "ssh_key", "known_hosts": "junk"}, "known_hosts", "CREDENTIAL-KNOWN-HOSTS"),
@@ -266,6 +266,19 @@ def test_an_error_stands_at_its_field_and_all_else_stays(
         assert re.search(rf'value="{token.pk}"\s+selected', page)
     assert "kept.zip" in page
     assert not ListingSource.objects.exists()
+
+
+def test_every_mistake_is_told_at_once(signed_in: Client, listing: Listing) -> None:
+    data = git_form(git_url="ftp://x/y", git_ref="a b", directory="../x")
+    page = text(signed_in.post(url("listing_source_save", listing.team, listing.slug), data))
+    told = [error_at(page, name) for name in ("git_url", "git_ref", "directory")]
+    assert [re.search(r"ADDRESS-[A-Z]+", said)[0] for said in told] == [  # type: ignore[index]
+        "ADDRESS-SCHEME", "ADDRESS-REF", "ADDRESS-DIRECTORY",
+    ]  # fmt: skip
+    data = {"source_kind": "image", "image_reference": "a b"}
+    page = text(signed_in.post(url("listing_source_save", listing.team, listing.slug), data))
+    assert "ADDRESS-IMAGE" in error_at(page, "image_reference")
+    assert "Choose the companion bundle" in error_at(page, "bundle_file")
 
 
 @pytest.mark.parametrize("address", ["https://x:{}@git.example.com/a.git", "https://{}@git.example.com/a.git"])

@@ -144,6 +144,10 @@ def test_what_is_refused(seller: Any, team: Team, kind: CredentialKind, given: d
     assert not Credential.objects.exists()
 
 
+def test_a_registrys_password_may_have_spaces(seller: Any, team: Team) -> None:
+    assert make(seller, team, REGISTRY, secret=" two words ").reveal() == "two words"
+
+
 def test_names_are_a_teams_own(seller: Any, team: Team) -> None:
     make(seller, team, name="Host")
     refused("CREDENTIAL-NAME", make, seller, team, name="Host")
