@@ -218,6 +218,20 @@ class Aws:
         }
 
 
+def connect_team(team: Any, standin: Standin) -> None:
+    """Move a saved Team into an account of its own at the stand-in, with its bucket."""
+    team.aws_account_id, team.s3_bucket = standin.account, f"bucket-{standin.account}"
+    for name in ("aws_role_arn", "validation_role_arn", "access_role_arn"):
+        setattr(team, name, f"arn:aws:iam::{standin.account}:role/slipway")
+    team.save()
+    _make_bucket(standin, team.aws_region, team.s3_bucket)
+
+
+def _make_bucket(standin: Standin, region: str, name: str) -> None:
+    bucket = {"account": standin.account, "region": region, "name": name}
+    requests.post(f"{standin.url}/_standin/buckets", json=bucket, timeout=10).raise_for_status()
+
+
 @pytest.fixture
 def aws(standin: Standin, registry: Registry, settings: Any) -> Aws:
     settings.SLIPWAY = settings.SLIPWAY.model_copy(update={"aws_endpoint_url": standin.url, "aws_poll_seconds": 0.1})
@@ -231,6 +245,5 @@ def aws(standin: Standin, registry: Registry, settings: Any) -> Aws:
         validation_role_arn=f"arn:aws:iam::{account}:role/validation",
         access_role_arn=f"arn:aws:iam::{account}:role/access",
     )
-    bucket = {"account": account, "region": REGION, "name": team.s3_bucket}
-    requests.post(f"{standin.url}/_standin/buckets", json=bucket, timeout=10).raise_for_status()
+    _make_bucket(standin, REGION, team.s3_bucket)
     return Aws(standin, registry, team, sessions.session_for(team))

@@ -101,7 +101,7 @@ class Stack:
     def _healthy(self) -> bool:
         try:
             return requests.get(f"{self.url}/healthz", timeout=2).status_code == 200
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     def kill(self, process: subprocess.Popen[bytes]) -> None:

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from listings import demo
 from listings.models import Kind, Listing, Team, UploadPurpose, Version
 from listings.services import listings as listing_service
 from listings.services import versions
-from tests.aws_fixtures import Standin, standin, standin_server
+from tests.aws_fixtures import Standin, connect_team, standin, standin_server
 from tests.engine.conftest import engine
 from tests.registry_fixtures import registry
 from tests.stack import Stack, data_dir, stack
@@ -51,13 +50,7 @@ def percentile(values: Sequence[float], of: int) -> float:
 @pytest.fixture
 def aws_team(team: Team, standin: Standin) -> Team:
     """The team in an account of its own, with its bucket."""
-    team.aws_account_id = standin.account
-    for name in ("aws_role_arn", "validation_role_arn", "access_role_arn"):
-        setattr(team, name, f"arn:aws:iam::{standin.account}:role/slipway")
-    team.s3_bucket = f"bucket-{standin.account}"
-    team.save()
-    bucket = {"account": standin.account, "region": team.aws_region, "name": team.s3_bucket}
-    requests.post(f"{standin.url}/_standin/buckets", json=bucket, timeout=10).raise_for_status()
+    connect_team(team, standin)
     return team
 
 
