@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,17 @@ class TestRefusals:
         attempt = assert_ended(run, "fetch", "SOURCE-IMAGE-TOO-LARGE")
         assert attempt.problem_params["limit"] == "300 bytes"
         images.pipeline.configure(image_max_bytes=10_000_000)
+        assert_succeeded(images.pipeline.retry(run, "fetch"), "fetch")
+
+    def test_layer_that_grows_in_conversion_is_stopped(self, images: Images, theirs: SellerRegistry) -> None:
+        """Repeated at a distance that zstd sees and gzip does not."""
+        grows = os.urandom(512 << 10) * 200
+        image([*layers(), grows], "zstd").push(theirs.client(), images.repository, "1.0")
+        images.pipeline.configure(image_max_bytes=4 << 20)
+        run = images.fetch(credential=images.credential())
+        attempt = assert_ended(run, "fetch", "SOURCE-IMAGE-TOO-LARGE")
+        assert "gzip" in attempt.problem_params["size"]
+        image(layers()).push(theirs.client(), images.repository, "1.0")
         assert_succeeded(images.pipeline.retry(run, "fetch"), "fetch")
 
     @provokes("SOURCE-IMAGE-DISK", "host disk full")

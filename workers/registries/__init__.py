@@ -8,7 +8,7 @@ from workers.registries.client import (
     RegistryClient,
     RegistryError,
 )
-from workers.registries.copy import CopyFailed, TagTaken, copy_image, push_folder
+from workers.registries.copy import CopyFailed, CopyTooLarge, TagTaken, copy_image, push_folder
 from workers.registries.names import Credentials, Registry, ecr, staging
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "DOCKER_LAYER",
     "DOCKER_MANIFEST",
     "CopyFailed",
+    "CopyTooLarge",
     "Credentials",
     "Manifest",
     "Registry",

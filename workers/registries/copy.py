@@ -25,6 +25,8 @@ from workers.steps.contract import Stop
 
 #: skopeo is asked to end before it is killed: it then closes its uploads.
 GRACE_SECONDS = 5.0
+#: How often a copy with a limit is looked at, and how much it may write besides layers.
+WATCH_SECONDS, PROTOCOL_BYTES = 0.25, 8 << 20
 _PASSED_ON = (
     "PATH",
     "HTTPS_PROXY",
@@ -46,6 +48,10 @@ class CopyFailed(Exception):
     def __init__(self, message: str, lines: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.lines = lines
+
+
+class CopyTooLarge(CopyFailed):
+    """skopeo was stopped because it sent more than it may."""
 
 
 class TagTaken(Exception):
@@ -133,10 +139,12 @@ def push_folder(
     stop: Stop,
     say: Callable[[str], object],
     timeout: float,
+    limit: int,
 ) -> None:
     """Copy an image from a folder (skopeo's ``dir`` layout) to ``target`` as Docker's manifest, its layers gzipped.
 
-    A Docker manifest with gzip layers goes byte for byte. ``timeout`` in seconds. Raises CopyFailed, StepStopped.
+    A Docker manifest with gzip layers goes byte for byte. Other layers may grow: at most about ``limit`` bytes are
+    sent. ``timeout`` in seconds. Raises CopyTooLarge, CopyFailed, StepStopped.
     """
     with tempfile.TemporaryDirectory(dir=workdir, prefix="copy-") as private:
         auth = write_auth(Path(private) / "to.json", target[0])
@@ -146,7 +154,7 @@ def push_folder(
             "--dest-authfile", str(auth), f"--dest-tls-verify={_yes(not target[0].plain_http)}",
             f"dir:{folder}", f"docker://{target[0].worker_reference(target[1], tag=tag)}",
         ]  # fmt: skip
-        _run(command, Path(private), stop, say, timeout)
+        _run(command, Path(private), stop, say, timeout, limit)
 
 
 def write_auth(path: Path, registry: Registry) -> Path:
@@ -191,11 +199,8 @@ def _die_with(parent: int) -> Callable[[], None]:
     return before_exec
 
 
-def _run(command: list[str], private: Path, stop: Stop, say: Callable[[str], object], timeout: float) -> None:
-    stop.check()
-    last: deque[str] = deque(maxlen=20)
-    late = threading.Event()
-    child = subprocess.Popen(
+def _start(command: list[str], private: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -206,6 +211,15 @@ def _run(command: list[str], private: Path, stop: Stop, say: Callable[[str], obj
         start_new_session=True,
         preexec_fn=_die_with(os.getpid()),
     )
+
+
+def _run(
+    command: list[str], private: Path, stop: Stop, say: Callable[[str], object], timeout: float, limit: int = 0
+) -> None:
+    stop.check()
+    last: deque[str] = deque(maxlen=20)
+    late, over, done = threading.Event(), threading.Event(), threading.Event()
+    child = _start(command, private)
 
     def end() -> None:
         _end(child)
@@ -218,6 +232,8 @@ def _run(command: list[str], private: Path, stop: Stop, say: Callable[[str], obj
     timer.daemon = True
     timer.start()
     stop.on_stop(end)
+    if limit:
+        threading.Thread(target=_watch, args=(child, limit, over, done), daemon=True).start()
     assert child.stdout is not None
     try:
         with spans.span("registry"):
@@ -227,14 +243,30 @@ def _run(command: list[str], private: Path, stop: Stop, say: Callable[[str], obj
             code = child.wait()
     finally:
         timer.cancel()
+        done.set()
         stop.forget(end)
         _end(child)
         child.stdout.close()
     stop.check()
+    if over.is_set():
+        raise CopyTooLarge(f"the copy sent more than {limit} bytes", tuple(last))
     if late.is_set():
         raise CopyFailed(f"the copy took more than {timeout:g} s", tuple(last))
     if code != 0:
         raise CopyFailed(f"skopeo ended with {code}", tuple(last))
+
+
+def _watch(child: subprocess.Popen[str], limit: int, over: threading.Event, done: threading.Event) -> None:
+    """End the child once it has written more than ``limit`` bytes and what the protocol adds."""
+    while not done.wait(WATCH_SECONDS):
+        try:
+            fields = Path(f"/proc/{child.pid}/io").read_text().split()
+        except OSError:  # it has ended
+            return
+        if int(fields[fields.index("wchar:") + 1]) > limit + PROTOCOL_BYTES:
+            over.set()
+            _end(child)
+            return
 
 
 def _end(child: subprocess.Popen[str]) -> None:

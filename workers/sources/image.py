@@ -27,6 +27,7 @@ from workers.logs.redact import Redactor
 from workers.registries import (
     DOCKER_MANIFEST,
     CopyFailed,
+    CopyTooLarge,
     Credentials,
     Manifest,
     Registry,
@@ -210,7 +211,13 @@ def _push(context: StepContext, folder: Path, repository: str) -> str:
         push_folder(
             folder, (registry, repository), TAG, workdir=context.workdir, stop=context.stop,
             say=lambda text: context.log.line(text, "slipway"), timeout=settings.SLIPWAY.fetch_timeout_seconds,
+            limit=settings.SLIPWAY.image_max_bytes,
         )  # fmt: skip
+    except CopyTooLarge as error:
+        limit = readable(settings.SLIPWAY.image_max_bytes)
+        raise ProblemError(
+            "SOURCE-IMAGE-TOO-LARGE", size=f"more than {limit}, once packed with gzip,", limit=limit
+        ) from error
     except CopyFailed as error:
         said = tuple(Evidence(line, "skopeo") for line in error.lines[-5:])
         code = "SOURCE-IMAGE-CONVERT" if _is_well(registry, repository) else "SOURCE-IMAGE-STAGE"

@@ -12,6 +12,7 @@ import urllib3
 from django.conf import settings
 
 from listings.problems import ProblemError
+from workers import spans
 from workers.images.reader import CONFIG_LIMIT
 from workers.registries import RegistryError
 from workers.registries.outside import OutsideClient
@@ -39,7 +40,8 @@ class Download:
             (self._folder / "version").write_text("Directory Transport Version: 1.1\n")
             self._configuration(image)
             for number, layer in enumerate(image.layers, 1):
-                self._layer(layer, f"Layer {number} of {len(image.layers)}")
+                with spans.span("registry"):
+                    self._layer(layer, f"Layer {number} of {len(image.layers)}")
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
