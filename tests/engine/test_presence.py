@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 from pydantic import SecretStr
 
-from listings.models import Attempt, WorkerProcess
+from listings.models import Attempt, Instance, WorkerProcess
 from listings.services import planning, versions
 from tests.engine.doors import Door
 from tests.registry_fixtures import Registry
 from tests.stack import wait_until
-from workers import conditions, presence, reaper, tally
+from workers import conditions, execution, presence, reaper, tally
+from workers.engine import Engine, attempt_labels
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NAME = "engine@presence-test"
@@ -200,3 +203,17 @@ def test_what_was_reaped_is_counted_on_after_a_restart() -> None:
     tally.add({"container": 1})
     assert tally.read()["container"] == before.get("container", 0) + 3
     assert tally.read()["log"] == before.get("log", 0) + 1
+
+
+def test_what_a_dead_attempt_left_is_removed_and_counted_by_kind(engine: Engine) -> None:
+    instance = str(Instance.current_id())
+    labels = attempt_labels(instance, settings.SLIPWAY.worker_host, uuid.uuid4())
+    engine.run_container("slipway.local/busybox:1", labels=labels, command=["sleep", "600"])
+    engine.create_volume(labels=labels)
+    folder = execution.work_dir() / "4194399-gone"
+    folder.mkdir(parents=True)
+    before = tally.read()
+    assert reaper.reap() == {"container": 1, "volume": 1, "folder": 1}
+    assert engine.owned(instance) == []
+    assert tally.read()["volume"] == before.get("volume", 0) + 1
+    assert reaper.reap() == {}
