@@ -17,6 +17,7 @@ from listings.hooks.events import (
     git_push,
     text,
     want_list,
+    want_name,
     want_text,
 )
 
@@ -47,13 +48,13 @@ def read(headers: Headers, payload: dict[str, Any]) -> tuple[Event, ...]:
         return (Event(EventKind.PING, name),)
     sender = text(dig(payload, "actor", "nickname") or dig(payload, "actor", "name"))
     if name == "repo:push":
-        repository = want_text(_NAME, payload, "repository", "full_name")[:255]
+        repository = want_name(_NAME, payload, "repository", "full_name")
         changes = want_list(_NAME, payload, "push", "changes")[:_CHANGES]
         found = tuple(_cloud(change, repository, sender) for change in changes)
         return found or (Event(EventKind.OTHER, name, repository=repository, sender=sender),)
     if name == "repo:refs_changed":
-        project = want_text(_NAME, payload, "repository", "project", "key")
-        repository = f"{project}/{want_text(_NAME, payload, 'repository', 'slug')}"[:255]
+        project = want_name(_NAME, payload, "repository", "project", "key")
+        repository = f"{project}/{want_name(_NAME, payload, 'repository', 'slug')}"
         changes = want_list(_NAME, payload, "changes")[:_CHANGES]
         found = tuple(_data_center(change, repository, sender) for change in changes)
         return found or (Event(EventKind.OTHER, name, repository=repository, sender=sender),)

@@ -14,11 +14,13 @@ Headers = Mapping[str, str]
 
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+#: https://github.com/opencontainers/distribution-spec: what a tag may look like.
+_IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _ZEROS = re.compile(r"0{40}|0{64}")
 #: What git-check-ref-format(1) refuses, and a leading dash, which a program could take for an option.
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)|\.$|/$|^[/.-]|^@$")
 _FULL_REF = re.compile(r"refs/(heads|tags)/(.+)", re.DOTALL)
-_REF_LENGTH = 255
+_REF_LENGTH, _NAME_LENGTH = 255, 255
 #: More changed files than this are not compared with path filters.
 PATHS_AT_MOST = 3000
 
@@ -86,6 +88,14 @@ def want_text(provider: str, payload: object, *names: str) -> str:
     return value
 
 
+def want_name(provider: str, payload: object, *names: str) -> str:
+    """A repository's name, of printable characters. Raises ProblemError HOOK-NOT-PROVIDERS."""
+    name = text(want_text(provider, payload, *names), _NAME_LENGTH)
+    if not name:
+        raise foreign(provider, f"the text at “{'.'.join(names)}” cannot be printed")
+    return name
+
+
 def want_list(provider: str, payload: object, *names: str) -> list[Any]:
     """Raises ProblemError HOOK-NOT-PROVIDERS."""
     value = dig(payload, *names)
@@ -133,6 +143,13 @@ def git_push(
         return Event(EventKind.DELETED, name, short, "", repository, sender)
     kind = EventKind.TAG if found and found[1] == "tags" else EventKind.BRANCH
     return Event(kind, name, short, want_commit(provider, commit), repository, sender, paths)
+
+
+def image_push(provider: str, name: str, *, tag: object, digest: object, repository: str = "", sender: str) -> Event:
+    """The event of a tag that was pushed to a registry. Raises ProblemError HOOK-NOT-PROVIDERS for a bad digest."""
+    if not isinstance(tag, str) or not _IMAGE_TAG.fullmatch(tag):
+        return Event(EventKind.UNUSABLE_REF, name, text(tag, 128), "", repository, sender)
+    return Event(EventKind.IMAGE, name, tag, want_digest(provider, digest), repository, sender)
 
 
 def changed_paths(commits: object, total: object = None) -> tuple[str, ...] | None:

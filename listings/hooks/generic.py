@@ -16,8 +16,8 @@ from listings.hooks.events import (
     dig,
     foreign,
     git_push,
+    image_push,
     text,
-    want_digest,
     want_text,
 )
 
@@ -52,8 +52,7 @@ def read(headers: Headers, payload: dict[str, Any]) -> tuple[Event, ...]:
         raise foreign(_NAME, "“data” must name exactly one of ref, branch and tag")
     value = want_text(_NAME, data, named[0])
     if dig(data, "digest") is not None:
-        ref = text(value, 128)
-        return (Event(EventKind.IMAGE, name, ref, want_digest(_NAME, dig(data, "digest")), sender=sender),)
+        return (image_push(_NAME, name, tag=value, digest=dig(data, "digest"), sender=sender),)
     full = {"ref": value, "branch": f"refs/heads/{value}", "tag": f"refs/tags/{value}"}[named[0]]
     return (
         git_push(

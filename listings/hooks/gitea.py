@@ -18,6 +18,7 @@ from listings.hooks.events import (
     git_push,
     is_nothing,
     text,
+    want_name,
     want_text,
 )
 
@@ -57,7 +58,7 @@ def read(headers: Headers, payload: dict[str, Any]) -> tuple[Event, ...]:
         return (
             git_push(
                 _NAME, name, ref=ref, commit=commit or after, deleted=is_nothing(after),
-                repository=want_text(_NAME, payload, "repository", "full_name")[:255], sender=sender,
+                repository=want_name(_NAME, payload, "repository", "full_name"), sender=sender,
                 paths=changed_paths(payload.get("commits"), payload.get("total_commits")),
             ),
         )  # fmt: skip

@@ -7,8 +7,19 @@ from datetime import datetime
 from typing import Any
 
 from listings.hooks import signatures
-from listings.hooks.events import Event, EventKind, Headers, Sample, changed_paths, dig, foreign, git_push, text
-from listings.hooks.events import want_text as _want_text
+from listings.hooks.events import (
+    Event,
+    EventKind,
+    Headers,
+    Sample,
+    changed_paths,
+    dig,
+    foreign,
+    git_push,
+    text,
+    want_name,
+    want_text,
+)
 
 FORM = True
 _NAME = "GitHub"
@@ -44,19 +55,19 @@ def read(headers: Headers, payload: dict[str, Any]) -> tuple[Event, ...]:
             raise foreign(_NAME, "a ping has “zen” and “hook”")
         return (Event(EventKind.PING, name, repository=repository, sender=sender),)
     if name == "delete":
-        ref = text(_want_text(_NAME, payload, "ref"), 255)
+        ref = text(want_text(_NAME, payload, "ref"), 255)
         return (Event(EventKind.DELETED, name, ref, repository=repository, sender=sender),)
     kind = EventKind.PULL_REQUEST if name.startswith("pull_request") else EventKind.OTHER
     return (Event(kind, name, repository=repository, sender=sender),)
 
 
 def _push(payload: dict[str, Any], sender: str) -> Event:
-    ref, after = _want_text(_NAME, payload, "ref"), _want_text(_NAME, payload, "after")
+    ref, after = want_text(_NAME, payload, "ref"), want_text(_NAME, payload, "after")
     # An annotated tag's "after" is the tag object; what it points to is the head commit.
     commit = dig(payload, "head_commit", "id") if ref.startswith("refs/tags/") else None
     return git_push(
         _NAME, "push", ref=ref, commit=commit or after, deleted=payload.get("deleted") is True,
-        repository=_want_text(_NAME, payload, "repository", "full_name")[:255], sender=sender,
+        repository=want_name(_NAME, payload, "repository", "full_name"), sender=sender,
         paths=changed_paths(payload.get("commits")),
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from listings.hooks.events import (
     git_push,
     is_nothing,
     text,
+    want_name,
     want_text,
 )
 
@@ -59,7 +60,7 @@ def read(headers: Headers, payload: dict[str, Any]) -> tuple[Event, ...]:
                 _NAME, name, ref=want_text(_NAME, payload, "ref"),
                 # An annotated tag's "after" is the tag object; checkout_sha is the commit.
                 commit=payload.get("checkout_sha") or after, deleted=is_nothing(after),
-                repository=want_text(_NAME, payload, "project", "path_with_namespace")[:255], sender=sender,
+                repository=want_name(_NAME, payload, "project", "path_with_namespace"), sender=sender,
                 paths=changed_paths(payload.get("commits"), payload.get("total_commits_count")),
             ),
         )  # fmt: skip

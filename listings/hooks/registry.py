@@ -14,9 +14,10 @@ from listings.hooks.events import (
     Sample,
     dig,
     foreign,
+    image_push,
     text,
-    want_digest,
     want_list,
+    want_name,
     want_text,
 )
 
@@ -52,14 +53,14 @@ def read(headers: Headers, payload: dict[str, Any]) -> tuple[Event, ...]:
 
 def _event(item: object) -> Event:
     action = text(want_text(_NAME, item, "action"), 60)
-    repository = want_text(_NAME, item, "target", "repository")[:255]
+    repository = want_name(_NAME, item, "target", "repository")
     sender = text(dig(item, "actor", "name"))
-    tag = text(dig(item, "target", "tag"), 128)
-    if action == "push" and tag and dig(item, "target", "tag") == tag:
-        digest = want_digest(_NAME, dig(item, "target", "digest"))
-        return Event(EventKind.IMAGE, action, tag, digest, repository, sender)
+    tag = dig(item, "target", "tag")
+    if action == "push" and tag:
+        digest = dig(item, "target", "digest")
+        return image_push(_NAME, action, tag=tag, digest=digest, repository=repository, sender=sender)
     kind = EventKind.DELETED if action == "delete" else EventKind.OTHER
-    return Event(kind, action, tag, repository=repository, sender=sender)
+    return Event(kind, action, text(tag, 128), repository=repository, sender=sender)
 
 
 def sample(about: Sample) -> tuple[dict[str, str], dict[str, Any]]:

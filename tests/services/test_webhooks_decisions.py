@@ -193,6 +193,8 @@ def test_a_forged_payload_leads_nowhere(hook: Webhook) -> None:
     told = post(hook, push(repository=evil)).json()
     assert (told["decision"], told["code"]) == ("ignored", "HOOK-REPOSITORY")
     assert Version.objects.count() == 0
+    odd = {"full_name": "a\0\ud800\u202e/" + "x" * 5000}
+    assert post(hook, push(repository=odd, sender={"login": "\0" + "y" * 500})).json()["code"] == "HOOK-REPOSITORY"
     mixed = payload("github-push")["repository"] | {"clone_url": "http://169.254.169.254/x.git", "fork": True}
     assert post(hook, push(repository=mixed)).json()["decision"] == "built"
     version = Version.objects.get()
@@ -220,6 +222,14 @@ def test_a_push_for_a_listing_that_is_built_from_an_image(seller: Any, listing: 
     told = post(registry, {"events": [event | {"target": target}]}).json()
     assert (told["decision"], told["code"]) == ("failed", "HOOK-TAG-MOVED")
     assert Version.objects.get(number="1.2.3").image_digest == DIGEST
+
+
+@pytest.mark.parametrize("tag", ["a b", "a/b", "x" * 129, "-x", 5])
+def test_an_image_tag_that_is_none_builds_nothing(tag: Any, seller: Any, listing: Listing) -> None:
+    registry = make_webhook(seller, listing, Provider.REGISTRY, branches="**")
+    event = payload("registry-latest")["events"][0]
+    told = post(registry, {"events": [event | {"target": event["target"] | {"tag": tag}}]}).json()
+    assert told["code"] == "HOOK-REF"
 
 
 def test_a_tag_with_the_same_commit_is_acknowledged_and_a_moved_one_overwrites_nothing(hook: Webhook) -> None:
