@@ -133,7 +133,7 @@ const start = (box) => {
   };
 
   const showEarlier = async () => {
-    const [found] = await unfinished(endpoint, box.dataset.purpose);
+    const found = (await unfinished(endpoint, box.dataset.purpose)).find(({ offset }) => offset > 0);
     if (!found || running || id.value) return;
     earlier.hidden = false;
     earlier.querySelector(".name").textContent = found.filename;
