@@ -23,7 +23,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import requests
@@ -106,15 +106,6 @@ class Way:
         """Raises ProblemError SOURCE-ADDRESS-FORBIDDEN for the first refusal."""
         if self.refusals:
             raise self.refusals[0].problem()
-
-    def check(self, host: str, port: int) -> None:
-        """Judge a host ahead of a connection, for a program that would not ask the proxy.
-
-        Raises ProblemError SOURCE-ADDRESS-FORBIDDEN. A name that does not resolve passes: nothing can be reached there.
-        """
-        with suppress(OSError):
-            self._judge(host, port)
-        self.raise_if_refused()
 
     def connect(self, host: str, port: int, *, plain: bool) -> socket.socket | None:
         """For the proxy: a connection to an address that was judged; None once the refusal or failure is noted."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from listings.models import Attempt
+from tests.engine.git_fixtures import FILES, fetching, make_credential
 from tests.git_servers import IDENTITY, Repository, git, git_http, git_ssh
-from tests.services.git_fixtures import FILES, fetching, make_credential
 
 __all__ = ["fetching", "git_http", "git_ssh", "make_credential"]
 

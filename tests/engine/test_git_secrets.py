@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from listings.models import Attempt
 from listings.services import leases
 from listings.states import AttemptState
+from tests.engine.git_fixtures import FILES, Fetched, fetching, make_credential
+from tests.engine.test_git_sources import repository
 from tests.git_servers import git_http, git_ssh, http_server
-from tests.services.git_fixtures import FILES, Fetched, fetching, make_credential
-from tests.services.test_git_sources import repository
+from tests.stack import wait_until
 from workers import execution
 from workers.sources.git.runner import Lines
 
@@ -138,7 +142,14 @@ def test_a_step_that_is_told_to_stop_leaves_nothing_running(git_http, repository
     fetching.configure(heartbeat_seconds=0.2, fetch_timeout_seconds=3 if end == "time" else 600)
     run = fetching.submit(repository.url)
     attempt = Attempt.objects.get(step__run=run, step__name="fetch")
-    worker = threading.Thread(target=execution.run_attempt, args=(attempt.pk,))
+
+    def work() -> None:
+        try:
+            execution.run_attempt(attempt.pk)
+        finally:
+            connection.close()
+
+    worker = threading.Thread(target=work)
     worker.start()
     try:
         assert hanging.wait(30)
@@ -156,6 +167,52 @@ def test_a_step_that_is_told_to_stop_leaves_nothing_running(git_http, repository
     assert attempt.state == (AttemptState.CANCELLED if end == "cancel" else AttemptState.TIMED_OUT)
     assert of_step(execution.work_dir()) == []
     assert list(execution.work_dir().iterdir()) == []
+
+
+def test_a_worker_that_is_killed_takes_git_with_it(git_http, repository, tmp_path):
+    """Neither git nor its helpers outlive it: they hang on its pipes, its guard and its life."""
+    hanging, let_go = threading.Event(), threading.Event()
+
+    def hang(path: str) -> None:
+        if path.endswith("git-upload-pack"):
+            hanging.set()
+            let_go.wait(60)
+
+    git_http.before = hang
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    worker = subprocess.Popen(
+        [sys.executable, "-c", _FETCHING, str(folder), repository.url],
+        env={**os.environ, "SLIPWAY_SOURCE_ALLOW_HOSTS": git_http.host, "DJANGO_SETTINGS_MODULE": "portal.settings"},
+        cwd=Path(__file__).parents[2],
+    )
+    try:
+        assert hanging.wait(30)
+        assert len(of_step(folder)) >= 2
+        worker.kill()
+        worker.wait()
+        wait_until("git is gone", lambda: not of_step(folder))
+    finally:
+        let_go.set()
+        worker.kill()
+
+
+_FETCHING = """
+import sys, threading, django
+from pathlib import Path
+django.setup()
+from listings.addresses import parse_git
+from workers.sources import guard
+from workers.sources.git.access import Access
+from workers.sources.git.remote import Remote
+from workers.sources.git.runner import Git
+from workers.steps.contract import Stop
+room, address = Path(sys.argv[1]), parse_git(sys.argv[2], http_hosts=[sys.argv[2].split("/")[2]])
+with guard.open() as way:
+    access = Access(room / "home", way, address, None)
+    git = Git(access.environment(), room, 1 << 30, Stop(), print, print, str)
+    Remote(git, way, address, None).fetch(room / "0.git", "main", "")
+"""
 
 
 def test_a_worker_that_lost_its_lease_pins_nothing(repository, fetching, monkeypatch):

@@ -9,10 +9,10 @@ import pytest
 from listings.models import CredentialKind
 from listings.states import AttemptState
 from tests.bad_input import provokes
+from tests.engine.git_fixtures import FILES, fetching, make_credential, resolves
+from tests.engine.test_git_sources import repository
 from tests.git_servers import certify, git, git_http, git_ssh, http_server
-from tests.services.git_fixtures import FILES, fetching, make_credential, resolves
 from tests.services.live_fixtures import free_port
-from tests.services.test_git_sources import repository
 
 __all__ = ["fetching", "git_http", "git_ssh", "make_credential", "repository", "resolves"]
 
