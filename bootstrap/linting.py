@@ -26,6 +26,12 @@ def _production() -> dict[str, str]:
     }
 
 
+def write_docs() -> int:
+    """Write what is generated of the documentation."""
+    data = {"SLIPWAY_DATA_DIR": str(SHARED.directory("lint")), "SLIPWAY_ENV": "test", "DATABASE_URL": ""}
+    return show([PYTHON, "-m", "tests.problems_doc"], env=data)
+
+
 def run() -> int:
     """Run every check, so that one run shows all that is wrong. Returns 0 if nothing is."""
     data = {"SLIPWAY_DATA_DIR": str(SHARED.directory("lint"))}
@@ -39,6 +45,7 @@ def run() -> int:
         ("ruff format", [TOOLS / "ruff", "format", "--check", "."], local),
         ("import rules", [TOOLS / "lint-imports"], local),
         ("migrations", [*manage, "makemigrations", "--check", "--dry-run"], local),
+        ("docs/problems.md", [PYTHON, "-m", "tests.problems_doc", "--check"], {**local, "SLIPWAY_ENV": "test"}),
         ("production settings", deploy, {**data, **_production()}),
         ("mypy", [TOOLS / "mypy"], local),
     )
