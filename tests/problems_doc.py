@@ -47,8 +47,8 @@ class Marks:
 def marks() -> dict[tuple[str, str], str]:
     """Every mark of every test. Raises SystemExit if the tests cannot be collected."""
     plugin = Marks()
-    code = pytest.main(["--collect-only", "-qq", "--no-header", "-p", "no:terminal", str(PAGE.parent.parent / "tests")],
-                       plugins=[plugin])  # fmt: skip
+    options = ["--collect-only", "-o", "addopts=--strict-markers", "-p", "no:terminal", "-p", "no:cacheprovider"]
+    code = pytest.main([*options, str(PAGE.parent.parent / "tests")], plugins=[plugin])
     if code != pytest.ExitCode.OK:
         raise SystemExit(f"the tests cannot be collected ({code!r})")
     return plugin.found
