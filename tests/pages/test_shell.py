@@ -63,10 +63,15 @@ def test_admins_see_the_admins_pages_and_sellers_do_not(client: Client, seller: 
     assert b'href="/review/"' in client.get("/").content
 
 
-def test_the_current_section_is_marked(signed_in: Client, listing: Listing) -> None:
-    page = signed_in.get(f"/t/{listing.team.slug}/listings/{listing.slug}/").content.decode()
-    [marked] = re.findall(r'<a href="([^"]+)"[^>]* aria-current="page"', page)
-    assert marked == f"/t/{listing.team.slug}/listings/"
+@pytest.mark.parametrize(
+    ("path", "section"),
+    [("listings/decision-trees/", "listings/"), ("members/", "members/"), ("credentials/", "members/")],
+)
+def test_the_current_section_is_marked(signed_in: Client, listing: Listing, path: str, section: str) -> None:
+    page = signed_in.get(f"/t/{listing.team.slug}/{path}").content.decode()
+    [main] = re.findall(r'<nav class="shell-nav".*?</nav>', page, re.DOTALL)
+    [marked] = re.findall(r'<a href="([^"]+)"[^>]* aria-current="page"', main)
+    assert marked == f"/t/{listing.team.slug}/{section}"
 
 
 def test_the_team_last_visited_is_the_current_one(signed_in: Client, seller: Any, team: Team) -> None:
