@@ -21,7 +21,7 @@ from listings.states import RunState, VersionState
 
 _NAME_LENGTH, _USERNAME_LENGTH, _SECRET_LENGTH = 80, 255, 8192
 #: Code hosts take any user name with a token, but for this one: Bitbucket Cloud, "Using access tokens".
-_USERNAMES = {"bitbucket.org": "x-token-auth"}
+_USERNAMES = {"bitbucket.org": "x-token-auth", "api.bitbucket.org": "x-token-auth"}
 _ANY_USERNAME = "oauth2"
 _USE_NOTED_EVERY = timedelta(minutes=1)
 

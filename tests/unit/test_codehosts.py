@@ -60,6 +60,11 @@ def test_the_token_stands_in_a_header_and_nowhere_else(provider: str) -> None:
     assert len(request.body["description"]) <= 255
 
 
+def test_a_bitbucket_access_token_is_a_bearers() -> None:
+    request = DIALECTS["bitbucket"]("", report(), Login("x-token-auth", "s3cret"))
+    assert (request.basic, request.headers) == (None, {"Authorization": "Bearer s3cret"})
+
+
 def test_a_bitbucket_app_password_goes_with_its_user_name() -> None:
     request = DIALECTS["bitbucket"]("", report(), Login("alice", "s3cret"))
     assert (request.basic, dict(request.headers)) == (("alice", "s3cret"), {})

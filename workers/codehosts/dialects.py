@@ -93,7 +93,8 @@ def bitbucket(api: str, report: Report, login: Login) -> Request:
         "description": report.description[:255],
     }  # fmt: skip
     url = f"{base}/repositories/{quote(report.repository)}/commit/{report.commit}/statuses/build"
-    if login.username:
+    # x-token-auth is the name that an access token has towards git; the API takes such a token as a bearer's.
+    if login.username not in ("", "x-token-auth"):
         return Request(url, {}, body, (login.username, login.token))
     return Request(url, {"Authorization": f"Bearer {login.token}"}, body)
 
