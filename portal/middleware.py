@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import uuid
 from collections.abc import Callable
@@ -13,11 +14,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from listings import mishaps
 from listings.access import Permission
 from listings.problems import Owner, ProblemError, get
 from listings.templatetags.slipway import problem_text
-from portal import access_log
+from portal import access_log, errors
 
+logger = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 Handler = Callable[[HttpRequest], HttpResponse]
 
@@ -83,9 +86,13 @@ class Problems:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not isinstance(exception, ProblemError):
+        problem = exception if isinstance(exception, ProblemError) else mishaps.problem_of(exception)
+        if problem is None:
             return None
-        report = exception.report
+        if problem.code == "PLATFORM-DATABASE-AWAY":
+            logger.warning("%s %s: %s", request.method, request.path, exception)
+            return errors.database_away(request)
+        report = problem.report
         back = request.headers.get("Referer", "/")
         if not url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure()):
             back = "/"

@@ -79,7 +79,14 @@ DATABASES = {"default": databases.parse(SLIPWAY.database_url, SLIPWAY.data_dir)}
 if SLIPWAY.env == "test" and DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, so that worker processes started by a test share it.
     DATABASES["default"]["TEST"] = {"NAME": str(SLIPWAY.data_dir / "tests.sqlite3")}
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": SLIPWAY.redis_url}}
+# Sign-in counts its tries here, so it must work, and limit, while Redis is away. The table comes with the migrations.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "slipway_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
@@ -125,6 +132,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 # A specification filled in by form: 100 hyperparameters alone are 1,000 inputs.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 6000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler", "portal.uploads.TemporaryFiles"]
 
 DEFAULT_FROM_EMAIL = SLIPWAY.mail_from
 # Mail is sent while somebody waits for a page, or a worker for its next step.

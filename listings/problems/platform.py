@@ -66,6 +66,13 @@ PROBLEMS: tuple[Problem, ...] = (
     Problem("PLATFORM-WORKER-LOST", _P, "The worker disappeared",
             "The worker {worker} stopped giving signs of life while it ran this step.",
             "Nothing to change: the step was queued again, up to {limit} times.", _RETRY),
+    Problem("PLATFORM-DISK-FULL", _P, "The disk of Slipway's host is full",
+            "Something could not be written: {reason}.",
+            "Nothing is wrong with your version, and nothing that was stored is lost. The operator frees space on the "
+            "disk that holds SLIPWAY_DATA_DIR, the temporary files or the database; then try again.", _RETRY),
+    Problem("PLATFORM-DATABASE-AWAY", _P, "The database went away",
+            "The database did not answer while this was done, and was not back in time.",
+            "Nothing is wrong with your version. Retry the step once the database answers again.", _RETRY),
     Problem("PLATFORM-TIMEOUT", _S, "The step took too long", "{step} ran for longer than {limit}.",
             "Make the step faster, or ask the operator to raise its limit; then retry the step.", _RETRY),
     Problem("SECRET-UNREADABLE", _P, "A stored secret cannot be read",

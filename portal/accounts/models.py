@@ -70,3 +70,18 @@ class OutgoingMail(models.Model):
 
     def __str__(self) -> str:
         return self.subject
+
+
+class CacheEntry(models.Model):
+    """What django.core.cache keeps: counts of sign-in tries and used one-time codes. Its columns are Django's own
+    (``createcachetable``); a model makes the table come with the migrations."""
+
+    cache_key = models.CharField(primary_key=True, max_length=255)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "slipway_cache"
+
+    def __str__(self) -> str:
+        return self.cache_key
