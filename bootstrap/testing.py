@@ -30,6 +30,7 @@ PLAN = (
     Suite("postgresql", ("unit", "services", "pages"), "postgresql", workers=3),
     Suite("postgresql-crash", ("crash",), "postgresql", workers=2),
     Suite("engine", ("engine",), "postgresql", workers=3),
+    Suite("outages", ("outages",), "postgresql", workers=2),
     Suite("e2e", ("e2e",), "postgresql", workers=1),
 )
 

@@ -13,7 +13,9 @@ from typing import IO
 
 from django.core.files import File
 from django.core.files.storage import default_storage
+from django.db.models import ProtectedError
 
+from listings import mishaps
 from listings.models import Blob
 
 CHUNK = 1 << 20
@@ -24,7 +26,17 @@ def path_of(sha256: str) -> str:
 
 
 def store(content: bytes | IO[bytes]) -> Blob:
-    """Store ``content`` (bytes, or a binary file read from its current position to the end)."""
+    """Store ``content`` (bytes, or a binary file read from its current position to the end).
+
+    Raises ProblemError PLATFORM-DISK-FULL; nothing is stored then.
+    """
+    try:
+        return _store(content)
+    except OSError as error:
+        raise mishaps.problem_of(error) or error from error
+
+
+def _store(content: bytes | IO[bytes]) -> Blob:
     source = BytesIO(content) if isinstance(content, bytes) else content
     digest, size = hashlib.sha256(), 0
     with tempfile.TemporaryFile() as spool:
@@ -35,8 +47,20 @@ def store(content: bytes | IO[bytes]) -> Blob:
         spool.seek(0)
         sha256 = digest.hexdigest()
         _keep(spool, path_of(sha256), size)
-    blob, _ = Blob.objects.get_or_create(sha256=sha256, defaults={"size": size})
+    blob, _ = mishaps.outlast(lambda: Blob.objects.get_or_create(sha256=sha256, defaults={"size": size}))
     return blob
+
+
+def discard(sha256: str) -> bool:
+    """Remove a blob that nothing names any more. Only for bytes that nobody else can be storing at this moment,
+    such as an attempt's log. Returns whether it went."""
+    try:
+        gone, _ = Blob.objects.filter(sha256=sha256).delete()
+    except ProtectedError:
+        return False
+    if gone:
+        default_storage.delete(path_of(sha256))
+    return bool(gone)
 
 
 def _keep(spool: IO[bytes], name: str, size: int) -> None:

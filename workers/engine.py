@@ -93,6 +93,13 @@ def _note_time(client: docker.DockerClient) -> None:
     setattr(client.api, "send", noted)  # noqa: B010  (a method, replaced on one object)
 
 
+def problem_of(error: Exception) -> ProblemError:
+    """What a failed call to the engine is called: ENGINE-REFUSED if it answered, else ENGINE-UNREACHABLE."""
+    if isinstance(error, APIError):
+        return ProblemError("ENGINE-REFUSED", message=error.explanation or str(error))
+    return ProblemError("ENGINE-UNREACHABLE", evidence=(Evidence(str(error)),))
+
+
 class Engine:
     """Small verbs over one ``docker.DockerClient``, which stays reachable as ``client``."""
 
@@ -110,6 +117,13 @@ class Engine:
 
     def info(self) -> dict[str, Any]:
         return dict(self.client.info())
+
+    def require(self) -> None:
+        """Raises ProblemError ENGINE-UNREACHABLE unless the engine answers now."""
+        try:
+            self.client.ping()
+        except (DockerException, RequestException) as error:
+            raise problem_of(error) from error
 
     def id(self) -> str:
         """The engine's own identity, stable over restarts."""
@@ -166,6 +180,11 @@ class Engine:
         except ImageNotFound:
             return False
         return True
+
+    def references(self) -> list[str]:
+        """The names of all local images, by tag and by digest."""
+        images = self.api.images()
+        return [name for image in images for name in [*(image["RepoTags"] or []), *(image["RepoDigests"] or [])]]
 
     def image_id(self, name: str) -> str:
         """The ID of a local image. Raises docker.errors.ImageNotFound."""

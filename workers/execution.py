@@ -16,9 +16,9 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
-from listings import blobs
+from listings import blobs, mishaps
 from listings.models import Attempt, Blob, Instance, Release
 from listings.problems import ProblemError
 from listings.reports import ProblemReport, StepReport
@@ -65,21 +65,36 @@ def run_attempt(attempt_id: UUID) -> AttemptState | None:
 
 def _run(claim: leases.Claim) -> AttemptState | None:
     stop = Stop()
-    attempt = claim.attempt
     logger.info("attempt started")
-    with Heartbeat(claim, stop), _log_of(attempt) as log, _workdir() as workdir:
-        with spans.record() as recorder:
-            report, target = _execute(attempt, log, stop, workdir)
-        report = replace(report, spans=recorder.merged())
+    with Heartbeat(claim, stop) as heartbeat, mishaps.patient(heartbeat.seconds_left):
         try:
-            state = _end(claim, report, target, log)
+            state = _run_with_log(claim, stop)
         except leases.LeaseLost:
             # Somebody else decides now; the reaper of this host keeps the log.
             logger.warning("lease lost; nothing was written")
             return None
-    log.discard()
+        except (OperationalError, InterfaceError) as error:
+            # The lease runs out; then the step is tried again.
+            logger.warning("the database was away for longer than the lease: %s", error)
+            return None
     logger.info("attempt ended", extra={"state": state})
     return state
+
+
+def _run_with_log(claim: leases.Claim, stop: Stop) -> AttemptState:
+    try:
+        with _log_of(claim.attempt) as log, _workdir() as workdir:
+            with spans.record() as recorder:
+                report, target = _execute(claim.attempt, log, stop, workdir)
+            return _end(claim, replace(report, spans=recorder.merged()), target, log)
+    except OSError as error:
+        # Neither a log nor a folder to work in could be made.
+        problem = mishaps.problem_of(error)
+        if problem is None:
+            raise
+        logger.warning("attempt not begun: %s", problem)
+        report = StepReport(problem=problem.report)
+        return mishaps.outlast(lambda: leases.finish(claim.attempt.pk, claim.lease, report))
 
 
 def _log_of(attempt: Attempt) -> AttemptLog:
@@ -120,10 +135,14 @@ def _execute(attempt: Attempt, log: AttemptLog, stop: Stop, workdir: Path) -> tu
         return StepReport(problem=error.report), None
     except StepStopped as stopped:
         return _stopped(attempt, stopped.reason)
-    except Exception:
+    except Exception as error:
         if stop.reason is not None:
             # A container killed under a step's feet makes it stumble; the reason is the stop, not the stumble.
             return _stopped(attempt, stop.reason)
+        mishap = mishaps.problem_of(error)
+        if mishap is not None:
+            logger.warning("step ended: %s", mishap)
+            return StepReport(problem=mishap.report), None
         logger.exception("step crashed")
         log.line(f"Slipway made a mistake; its id is {attempt.pk}.", "slipway")
         return StepReport(problem=ProblemReport("PLATFORM-UNEXPECTED", {"attempt": str(attempt.pk)})), None
@@ -161,13 +180,30 @@ def _end(claim: leases.Claim, report: StepReport, target: AttemptState | None, l
         # Idle since the step began: a database that restarted meanwhile must not cost an hour's work.
         connection.close()
     stored, lines = _store_log(log)
+    state = mishaps.outlast(lambda: _write_end(claim, report, target, stored, lines))
+    if stored is not None:
+        log.discard()
+        previous = claim.attempt.log_id
+        if previous and previous != stored.pk:
+            # The log so far of an attempt that was parked; the new one begins with it.
+            blobs.discard(previous)
+    return state
+
+
+def _write_end(
+    claim: leases.Claim, report: StepReport, target: AttemptState | None, log: Blob | None, lines: int
+) -> AttemptState:
     if report.poll_after is not None and target is None:
-        leases.park(claim.attempt.pk, claim.lease, report, log=stored, log_lines=lines)
-        return AttemptState.RUNNING
-    return leases.finish(claim.attempt.pk, claim.lease, report, log=stored, log_lines=lines, target=target)
+        return leases.park(claim.attempt.pk, claim.lease, report, log=log, log_lines=lines)
+    return leases.finish(claim.attempt.pk, claim.lease, report, log=log, log_lines=lines, target=target)
 
 
-def _store_log(log: AttemptLog) -> tuple[Blob, int]:
-    finished = log.finish()
-    with finished.open() as packed:
-        return blobs.store(packed), finished.lines
+def _store_log(log: AttemptLog) -> tuple[Blob | None, int]:
+    """The stored log and its lines. None where it cannot be stored now: the reaper does it from the spool."""
+    try:
+        finished = log.finish()
+        with finished.open() as packed:
+            return blobs.store(packed), finished.lines
+    except (OSError, ProblemError) as error:
+        logger.warning("the log stays in the spool: %s", error)
+        return None, 0

@@ -27,6 +27,7 @@ class Heartbeat:
         self._claim = claim
         self._stop = stop
         self._done = threading.Event()
+        self._answered = timezone.now()
         # Its log lines belong to the attempt, too.
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._beat,), name="heartbeat", daemon=True)
@@ -41,18 +42,21 @@ class Heartbeat:
         self._done.set()
         self._thread.join(timeout=30)
 
+    def seconds_left(self) -> float:
+        """How long the lease still holds, counted from the last time that the database answered."""
+        return float(settings.SLIPWAY.lease_seconds - (timezone.now() - self._answered).total_seconds())
+
     def _beat(self) -> None:
         config = settings.SLIPWAY
-        answered = timezone.now()
         try:
             while not self._done.wait(min(config.heartbeat_seconds, 1.0)):
                 now = timezone.now()
                 self._watch_deadline(now)
-                if (now - answered).total_seconds() < config.heartbeat_seconds and self._stop.reason is None:
+                if (now - self._answered).total_seconds() < config.heartbeat_seconds and self._stop.reason is None:
                     continue
                 if self._renew():
-                    answered = now
-                elif (now - answered).total_seconds() > config.lease_seconds:
+                    self._answered = now
+                elif self.seconds_left() <= 0:
                     self._stop.set(StopReason.LEASE_LOST)
         finally:
             connection.close()

@@ -1,7 +1,8 @@
 """A worker's sign of life, and its upkeep: threads of the worker's main process.
 
 One writes the WorkerProcess row every few seconds, whatever else hangs. One asks whether the worker may take work:
-while the engine or the staging registry cannot be used, the row has no slots. On engine workers a third one reaps.
+while the engine or the staging registry cannot be used, the row has no slots. A third one reaps: the disk, and
+on engine workers the engine.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ class Presence:
         self._detail: dict[str, Any] = readiness.preparing() if queue == planning.ENGINE else {}
         self._signed_slots = 0
         self._asked_at = self._reaped_at = float("-inf")
-        duties: dict[str, Callable[[], None]] = {"presence": self._sign, "readiness": self._ask}
-        if queue == planning.ENGINE:
-            duties["reaper"] = self._reap
+        duties: dict[str, Callable[[], None]] = {
+            "presence": self._sign, "readiness": self._ask, "reaper": self._reap,
+        }  # fmt: skip
         self.threads = [
             threading.Thread(target=self._repeat, args=(name, work), name=name, daemon=True)
             for name, work in duties.items()

@@ -5,6 +5,7 @@ Only this installation's things, only this host's: another Slipway on the same e
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
@@ -17,6 +18,7 @@ from django.utils import timezone
 
 from listings import blobs
 from listings.models import Attempt, Instance
+from listings.problems import ProblemError
 from listings.states import ATTEMPT_OPEN, AttemptState
 from workers import engine as engines
 from workers import execution, tally
@@ -33,8 +35,9 @@ def reap(*, with_engine: bool = True) -> Counter[str]:
     """
     reaped: Counter[str] = Counter()
     try:
-        reaped["log"] = _reap_spools()
+        # Folders first: on a full disk they make the room that logs need.
         reaped["folder"] = _reap_folders()
+        reaped["log"] = _reap_spools()
         if with_engine:
             reaped += _reap_engine()
     finally:
@@ -70,9 +73,24 @@ def _reap_engine() -> Counter[str]:
         held = held_attempts()
         went = remove_build_leftovers(engine, instance, host, held)
         went += engine.remove([thing for thing in owned if thing.attempt and thing.attempt not in held])
+        _reap_references(engine, held)
         return _gone(owned, engine.owned(instance, host), held) if went else Counter()
     finally:
         engine.close()
+
+
+def _reap_references(engine: engines.Engine, held: set[str]) -> None:
+    """Drop the names by which a test that died had pulled a staged image. Staging repositories are never shared: each
+    belongs to one attempt of this installation, and its run alone may be testing it."""
+    prefix = f"{settings.SLIPWAY.staging_registry_engine}/"
+    names = [name for name in engine.references() if name.startswith(prefix) and "@" in name]
+    for name in names:
+        repository = name.removeprefix(prefix).partition("@")[0]
+        staged = Attempt.objects.filter(facts__staging_repository=repository).values_list("step__run", flat=True)
+        runs = [run for run in staged if run is not None]
+        if runs and not Attempt.objects.filter(step__run__in=runs, pk__in=held).exists():
+            logger.info("dropping %s, left by a test that died", name)
+            engine.remove_image(name)
 
 
 def _gone(before: list[engines.Owned], after: list[engines.Owned], held: set[str]) -> Counter[str]:
@@ -92,14 +110,33 @@ def _reap_spools() -> int:
         attempt = Attempt.objects.filter(pk=attempt_id).first()
         if attempt is not None and attempt.state in ATTEMPT_OPEN:
             continue
-        _keep_log(directory, attempt_id, attempt)
-        count += 1
+        try:
+            count += _keep_log_alone(directory, attempt_id, attempt)
+        except (OSError, ProblemError) as error:
+            # Such as a full disk: the spool stays until there is room, and keeps nothing else from being reaped.
+            logger.warning("the log of attempt %s could not be stored: %s", attempt_id, error)
     return count
+
+
+def _keep_log_alone(directory: Path, attempt_id: UUID, attempt: Attempt | None) -> int:
+    """Unless another worker of this host is at the same spool. Returns how many logs were kept: 1 or 0."""
+    folder = os.open(attempt_logs.spool_path(directory, attempt_id), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _keep_log(directory, attempt_id, attempt)
+    except BlockingIOError:
+        return 0
+    finally:
+        os.close(folder)
+    return 1
 
 
 def _keep_log(directory: Path, attempt_id: UUID, attempt: Attempt | None) -> None:
     spool = attempt_logs.spool_path(directory, attempt_id)
-    finished = attempt_logs.recover(spool) if attempt is not None and attempt.log_id is None else None
+    finished = None
+    if attempt is not None and attempt.log_id is None:
+        died = attempt.state in (AttemptState.LOST, AttemptState.CANCELLED)
+        finished = attempt_logs.recover(spool, died=died)
     if finished is not None:
         with finished.open() as packed:
             blob = blobs.store(packed)

@@ -189,19 +189,23 @@ def _after(attempt: Attempt) -> None:
 
 
 @transaction.atomic
-def park(attempt_id: UUID, lease: UUID, report: StepReport, *, log: Blob | None = None, log_lines: int = 0) -> None:
+def park(
+    attempt_id: UUID, lease: UUID, report: StepReport, *, log: Blob | None = None, log_lines: int = 0
+) -> AttemptState:
     """Let go of an attempt that waits for somebody else (AWS): it stays running, held by no worker.
 
-    Raises LeaseLost. An attempt that is being cancelled ends here.
+    ``log`` None keeps the one that it has. Raises LeaseLost. An attempt that is being cancelled ends here.
+    Returns its state.
     """
     assert report.poll_after is not None
     poll_at = timezone.now() + timedelta(seconds=report.poll_after)
     rows = Attempt.objects.filter(pk=attempt_id, lease=lease, state=AttemptState.RUNNING)
-    if not rows.update(
-        lease=None, lease_expires_at=None, poll_at=poll_at, hinted_at=None, facts=plain.data(report.facts), log=log,
-        log_lines=log_lines,
+    stored = {"log": log, "log_lines": log_lines} if log is not None else {}
+    if rows.update(
+        lease=None, lease_expires_at=None, poll_at=poll_at, hinted_at=None, facts=plain.data(report.facts), **stored,
     ):  # fmt: skip
-        finish(attempt_id, lease, report, log=log, log_lines=log_lines, target=AttemptState.CANCELLED)
+        return AttemptState.RUNNING
+    return finish(attempt_id, lease, report, log=log, log_lines=log_lines, target=AttemptState.CANCELLED)
 
 
 @transaction.atomic

@@ -39,6 +39,8 @@ from listings.states import (
 )  # fmt: skip
 
 CONTROL, ENGINE = "control", "engine"
+#: Why the planner, and nobody else, starts a step again.
+AFTER_LOSS = "after its worker was lost"
 _POSITION: dict[str, int] = {name: position for position, name in enumerate(NEEDS)}
 _DONE = frozenset({StepState.SUCCEEDED, StepState.SKIPPED})
 
@@ -90,20 +92,25 @@ def next_steps(steps: Mapping[str, StepView], *, loss_limit: int) -> Moves:
     return Moves(tuple(start), tuple(block), tuple(unblock))
 
 
-def losses_in_a_row(states: list[str]) -> int:
-    """How many of the latest attempts (states, oldest first) were lost, one after the other."""
+def losses_in_a_row(attempts: Iterable[tuple[str, str]]) -> int:
+    """How many of the latest attempts (state and reason, oldest first) were lost, one after the other.
+
+    One that a person asked for begins the count anew.
+    """
     count = 0
-    for state in reversed(states):
+    for state, reason in reversed(list(attempts)):
         if state != AttemptState.LOST:
             break
         count += 1
+        if reason != AFTER_LOSS:
+            break
     return count
 
 
 def given_up(step: Step) -> bool:
     """Whether the step's worker was lost so often in a row that it is not tried again."""
-    states = list(step.attempts.order_by("number").values_list("state", flat=True))
-    return losses_in_a_row(states) > settings.SLIPWAY.infrastructure_retries
+    attempts = step.attempts.order_by("number").values_list("state", "reason")
+    return losses_in_a_row(attempts) > settings.SLIPWAY.infrastructure_retries
 
 
 @transaction.atomic
@@ -157,7 +164,9 @@ def hold(run: Run) -> None:
 def _moves_of(owner: Run | Release) -> tuple[dict[str, Step], dict[str, StepView], Moves]:
     steps = {step.name: step for step in owner.steps.prefetch_related("attempts")}
     views = {
-        name: StepView(step.state, losses_in_a_row([attempt.state for attempt in step.attempts.all()]))
+        name: StepView(
+            step.state, losses_in_a_row([(attempt.state, attempt.reason) for attempt in step.attempts.all()])
+        )
         for name, step in steps.items()
     }
     return steps, views, next_steps(views, loss_limit=settings.SLIPWAY.infrastructure_retries)
@@ -166,7 +175,7 @@ def _moves_of(owner: Run | Release) -> tuple[dict[str, Step], dict[str, StepView
 def _advance(owner: Run | Release) -> None:
     steps, views, moves = _moves_of(owner)
     for name in moves.start:
-        queue_attempt(steps[name], "after its worker was lost" if views[name].losses else "")
+        queue_attempt(steps[name], AFTER_LOSS if views[name].losses else "")
     for names, source, target in (
         (moves.block, StepState.WAITING, StepState.BLOCKED),
         (moves.unblock, StepState.BLOCKED, StepState.WAITING),

@@ -6,11 +6,12 @@ import logging
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from listings import changesets, links, problems
 from listings.access import Permission, admins, can, can_decide, require
-from listings.models import Attempt, Comment, Release, Review, Role, Run, Step, Version
+from listings.models import Attempt, Comment, Listing, Release, Review, Role, Run, Step, Version
 from listings.problems import ProblemError
 from listings.reports import Evidence
 from listings.services import audit, notices, planning, signals, verdicts
@@ -291,11 +292,14 @@ def _registration_failed(release: Release, attempt: Attempt) -> None:
 
 
 def _published(release: Release, attempt: Attempt) -> None:
+    listing = release.version.listing
+    # Two releases of a listing may be published at the same moment: the second to get here sees the first.
+    Listing.objects.filter(pk=listing.pk).update(name=F("name"))
     _move(
         release, ReleaseState.PUBLISHING, ReleaseState.PUBLISHED,
         change_set_id=attempt.facts.get("change_set_id", ""), published_at=timezone.now(),
     )  # fmt: skip
-    older = Release.objects.filter(version__listing=release.version.listing, state=ReleaseState.PUBLISHED)
+    older = Release.objects.filter(version__listing=listing, state=ReleaseState.PUBLISHED)
     for other in older.exclude(pk=release.pk):
         _move(other, ReleaseState.PUBLISHED, ReleaseState.SUPERSEDED)
     _record(None, "published", release, change_set_id=attempt.facts.get("change_set_id", ""))

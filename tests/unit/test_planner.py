@@ -48,7 +48,14 @@ def test_a_lost_step_starts_again_until_the_limit() -> None:
 
 
 def test_losses_count_only_in_a_row() -> None:
-    assert losses_in_a_row(["lost", "failed", "lost", "lost"]) == 2
+    again = "after its worker was lost"
+    assert losses_in_a_row([("lost", ""), ("failed", again), ("lost", "retried by Sally"), ("lost", again)]) == 2
+
+
+def test_a_persons_retry_begins_the_count_of_losses_anew() -> None:
+    again = "after its worker was lost"
+    assert losses_in_a_row([("lost", ""), ("lost", again), ("lost", again), ("lost", "retried by Sally")]) == 1
+    assert losses_in_a_row([("lost", ""), ("lost", again), ("lost", "retried by Sally"), ("lost", again)]) == 2
 
 
 @given(st.fixed_dictionaries({name: st.sampled_from(StepState.values) for name in RUN_STEPS}))

@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings as django_settings
 
 from listings import blobs
+from listings.problems import ProblemError
 from workers.lifeline import die_with_parent
 from workers.steps.contract import Stop, StopReason
 
@@ -34,7 +35,7 @@ def test_a_file_appears_under_its_name_only_when_it_is_whole(monkeypatch: Any) -
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ProblemError, match="PLATFORM-DISK-FULL"):
         blobs.store(BytesIO(b"much"))
     assert [path for path in Path(django_settings.MEDIA_ROOT).rglob("*") if path.is_file()] == []
 

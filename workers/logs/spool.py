@@ -161,9 +161,13 @@ def _header(path: Path) -> bytes:
     return line if line.startswith(b'{"slipway_log"') and line.endswith(b"\n") else b'{"slipway_log": 1}\n'
 
 
-def recover(path: Path) -> FinishedLog | None:
-    """For the reaper: the log of an attempt whose worker is gone, from ``spool_path(...)``. None if it left none."""
-    return pack(path, closing="The worker that ran this attempt stopped before it ended. The log ends here.")
+def recover(path: Path, *, died: bool = True) -> FinishedLog | None:
+    """For the reaper: the log of an attempt whose worker is gone, from ``spool_path(...)``. None if it left none.
+
+    ``died`` False: the worker ended the attempt, and only had nowhere to store its log.
+    """
+    closing = "The worker that ran this attempt stopped before it ended. The log ends here."
+    return pack(path, closing=closing if died else None)
 
 
 def discard(path: Path) -> None:

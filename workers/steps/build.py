@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from docker.errors import APIError
+from docker.errors import DockerException
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
 from listings import blobs
 from listings.problems import ProblemError
-from listings.reports import Evidence, StepReport
+from listings.reports import StepReport
 from workers import engine as engines
 from workers import selftest
 from workers.building import bases, builder, context, dockerfile, room, staging
@@ -30,10 +30,12 @@ def execute(context: StepContext) -> StepReport:
     try:
         selftest.require_build_limits(engine)
         return _Build(engine, context).run()
-    except APIError as error:
-        raise ProblemError("ENGINE-REFUSED", message=error.explanation or str(error)) from error
-    except (RequestException, HTTPError) as error:
-        raise ProblemError("ENGINE-UNREACHABLE", evidence=(Evidence(str(error)),)) from error
+    except ProblemError:
+        # What an engine that goes away leaves behind looks like a failed build.
+        engine.require()
+        raise
+    except (DockerException, RequestException, HTTPError) as error:
+        raise engines.problem_of(error) from error
     finally:
         engine.close()
 

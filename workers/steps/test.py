@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from django.conf import settings
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
 
 from listings import blobs
 from listings.problems import ProblemError
 from listings.reports import CheckOutcome, CheckReport, Evidence, StepReport
 from listings.spec.models import InferenceTest, TrainingTest, VersionSpec
-from workers.engine import LABEL_ATTEMPT, connect
+from workers.engine import LABEL_ATTEMPT, connect, problem_of
 from workers.sandbox import outgoing, serving, training
 from workers.sandbox.holder_image import ensure_holder_image
 from workers.sandbox.model_files import Limits
@@ -74,7 +77,10 @@ def execute(context: StepContext) -> StepReport:
             name = str(context.labels.get(LABEL_ATTEMPT, context.attempt_id))
             bench = Bench(engine, image, holder_image, dict(context.labels), name, log, context.stop, context.workdir)
             return _test(bench, context, spec)
+    except (DockerException, RequestException, HTTPError) as error:
+        raise problem_of(error) from error
     except ProblemError as error:
+        engine.require()
         # Found before a container ran: a sample that is not in the source, an archive that cannot be unpacked.
         return StepReport(problem=error.report)
     finally:
