@@ -9,16 +9,19 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import requests
+from celery import Celery
 from django.conf import settings as django_settings
 from django.db import connection
 
 from listings.models import Instance, WorkerProcess
+from portal import celery as portal_celery
 from tests.aws_fixtures import Standin
 from tests.registry_fixtures import Registry
 from tests.services.live_fixtures import RealRedis, free_port
@@ -55,8 +58,8 @@ def database_url() -> str:
 class Stack:
     """``env`` is what every process gets. Processes run in sessions of their own and die with the fixture."""
 
-    def __init__(self, env: dict[str, str], folder: Path, port: int) -> None:
-        self.env, self.folder, self.port = env, folder, port
+    def __init__(self, env: dict[str, str], folder: Path, port: int, redis: RealRedis) -> None:
+        self.env, self.folder, self.port, self.redis = env, folder, port, redis
         self.url = f"http://127.0.0.1:{port}"
         self.processes: list[subprocess.Popen[bytes]] = []
 
@@ -69,20 +72,21 @@ class Stack:
         self.processes.append(process)
         return process
 
-    def engine_worker(self) -> subprocess.Popen[bytes]:
+    def engine_worker(self, slots: int = 2) -> subprocess.Popen[bytes]:
         """Started and ready to take steps."""
         before = set(WorkerProcess.objects.filter(queue="engine", slots__gt=0).values_list("boot", flat=True))
-        process = self._worker("engine", 2)
+        process = self.worker("engine", slots)
         fresh = WorkerProcess.objects.filter(queue="engine", slots__gt=0).exclude(boot__in=before)
         wait_until("an engine worker is ready", fresh.exists)
         return process
 
     def control_worker(self) -> subprocess.Popen[bytes]:
-        process = self._worker("control", 1)
+        process = self.worker("control", 1)
         wait_until("a control worker is ready", WorkerProcess.objects.filter(queue="control").exists)
         return process
 
-    def _worker(self, queue: str, slots: int) -> subprocess.Popen[bytes]:
+    def worker(self, queue: str, slots: int) -> subprocess.Popen[bytes]:
+        """Started, and not waited for."""
         return self.start(
             queue, "celery", "-A", "portal", "worker", "-Q", queue, "-c", str(slots), "-n", f"{queue}@test",
             "--prefetch-multiplier", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO",
@@ -104,6 +108,14 @@ class Stack:
         except requests.RequestException:
             return False
 
+    @property
+    def host(self) -> str:
+        return self.env["SLIPWAY_WORKER_HOST"]
+
+    @property
+    def data_dir(self) -> Path:
+        return Path(self.env["SLIPWAY_DATA_DIR"])
+
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """``kill -9`` for the whole process group."""
         os.killpg(process.pid, signal.SIGKILL)
@@ -119,6 +131,25 @@ class Stack:
         return path.read_text(errors="replace") if path.exists() else ""
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes whose parent is ``pid``, oldest first."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        # A process may end while it is looked at.
+        with suppress(OSError, IndexError):
+            if entry.name.isdigit() and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def ours(engine: Engine) -> list[Owned]:
     """What this test's instance has in the engine now, cached images excepted."""
     return [thing for thing in engine.owned(str(Instance.current_id())) if thing.kind != "image"]
@@ -130,22 +161,14 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("slipway")
 
 
-@pytest.fixture
-def stack(
-    transactional_db: None,
-    engine: Engine,
-    registry: Registry,
-    standin: Standin,
-    data_dir: Path,
-    tmp_path: Path,
-    settings: Any,
+@contextmanager
+def running_stack(
+    engine: Engine, registry: Registry, standin: Standin, data_dir: Path, folder: Path, **env: str
 ) -> Iterator[Stack]:
-    redis = RealRedis()
-    port = free_port()
-    # The test process reads what the workers store.
-    settings.MEDIA_ROOT = data_dir / "storage"
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY_", "COV_"))}
-    env |= {
+    """A stack on the database that this process uses, stopped and cleared away afterwards."""
+    redis, port = RealRedis(), free_port()
+    given = {name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY_", "COV_"))}
+    given |= {
         "DATABASE_URL": database_url(),
         "REDIS_URL": redis.url,
         "SLIPWAY_ENV": "demo",
@@ -163,12 +186,31 @@ def stack(
         "SLIPWAY_HEARTBEAT_SECONDS": "1",
         "SLIPWAY_TICK_SECONDS": "1",
         "SLIPWAY_REAP_SECONDS": "2",
-        "SLIPWAY_HINT_REPEAT_SECONDS": "5",
+        "SLIPWAY_HINT_REPEAT_SECONDS": "3",
     }
-    running = Stack(env, tmp_path, port)
-    try:
+    running = Stack(given | env, folder, port, redis)
+    with pytest.MonkeyPatch.context() as patch:
+        # What the test does through the verbs is hinted at as the portal would.
+        patch.setattr(portal_celery, "app", Celery("test", broker=redis.url, set_as_current=False))
+        try:
+            yield running
+        finally:
+            running.stop()
+            redis.kill()
+            engine.remove(ours(engine))
+
+
+@pytest.fixture
+def stack(
+    transactional_db: None,
+    engine: Engine,
+    registry: Registry,
+    standin: Standin,
+    data_dir: Path,
+    tmp_path: Path,
+    settings: Any,
+) -> Iterator[Stack]:
+    # The test process reads what the workers store.
+    settings.MEDIA_ROOT = data_dir / "storage"
+    with running_stack(engine, registry, standin, data_dir, tmp_path) as running:
         yield running
-    finally:
-        running.stop()
-        redis.kill()
-        engine.remove(ours(engine))
