@@ -56,13 +56,11 @@ USER 10001:10001
 CMD ["python3", "deploy/web.py"]
 
 # The stand-in for AWS: for trying Slipway out, never for production.
-FROM packages AS standin-packages
-COPY requirements-embedded.txt ./
-RUN python-packages /opt/slipway requirements-embedded.txt
-
 FROM slipway AS standin
 USER root
-RUN install -d -o 10001 -g 10001 -m 0700 /state
+COPY --from=installer /uv /uv
+COPY deploy/python-packages /usr/local/bin/
+COPY requirements-embedded.txt ./
+RUN install -d -o 10001 -g 10001 -m 0700 /state && python-packages /opt/slipway requirements-embedded.txt
 USER 10001:10001
-COPY --from=standin-packages /opt/slipway /opt/slipway
 CMD ["python3", "deploy/standin.py"]

@@ -131,7 +131,7 @@ class Installation:
             raise SetupError(f"The engine answered {status} to {path}: {body.decode(errors='replace')}")
         return json.loads(body)
 
-    def wait_ready(self, services: Sequence[str] = (), seconds: float = 180) -> None:
+    def wait_ready(self, services: Sequence[str] = (), seconds: float = 300) -> None:
         """Wait until every container (of these services) is as it should be. Raises SetupError with what is not."""
 
         def ready() -> bool:

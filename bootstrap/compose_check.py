@@ -30,7 +30,7 @@ DRIVER = ROOT / "tests" / "compose" / "driver.py"
 LOST = {"failed", "cancelled", "superseded", "registration_failed", "withdrawn"}
 #: One after the other, while runs go.
 RESTARTED = ("redis", "postgres", "registry", "engine", "control", "beat", "web")
-BUILD_PAUSE, RUN_SECONDS = 20, 300
+BUILD_PAUSE, RUN_SECONDS = 20, 600
 SECRET_NAMES = (
     "SLIPWAY_SECRET_KEY", "SLIPWAY_ENCRYPTION_KEYS", "SLIPWAY_STAGING_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD",
 )  # fmt: skip
