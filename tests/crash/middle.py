@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ LOGGED = {
     "inspect": "Reading layer",
     "scan": "Reading layer",
     "test": "testing sha256:",
-    "push": '"section","Image"',
+    "push": "Copying blob",
     "register": '"section","Creating ',
     "publish": '"section","Publishing on ',
 }
@@ -44,15 +44,17 @@ class Catcher:
     engine: Engine
     seen: set[UUID] = field(default_factory=set)
 
-    def stop_in(self, step: str, worker: subprocess.Popen[bytes], seconds: float = 60) -> tuple[Attempt, int]:
-        """The attempt and the stopped process, which holds its lease."""
+    def stop_in(
+        self, step: str, worker: subprocess.Popen[bytes], also: Callable[[], bool] = lambda: True, seconds: float = 60
+    ) -> tuple[Attempt, int]:
+        """The attempt and the stopped process, which holds its lease. ``also`` must be true by then, too."""
         child = self._child(worker)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             if step == "scan":
                 self._forget_layers()
-            attempt_id = self._under_way(step, child)
-            if attempt_id is not None:
+            attempt_id = self._under_way(step)
+            if attempt_id is not None and also():
                 os.kill(child, signal.SIGSTOP)
                 self.seen.add(attempt_id)
                 attempt = Attempt.objects.get(pk=attempt_id)
@@ -66,13 +68,14 @@ class Catcher:
 
     def _child(self, worker: subprocess.Popen[bytes]) -> int:
         """A pool process that was killed is soon replaced by its parent."""
-        return int(wait_until("the worker has its pool", lambda: children_of(worker.pid), 30, every=0.01)[0])
+        found = wait_until(
+            "the worker has its pool", lambda: [*filter(is_alive, children_of(worker.pid))], 30, every=0.01
+        )
+        return int(found[0])
 
-    def _under_way(self, step: str, child: int) -> UUID | None:
+    def _under_way(self, step: str) -> UUID | None:
         for attempt_id, header, text in self._logs():
             if attempt_id in self.seen or header.get("step") != step or LOGGED[step] not in text:
-                continue
-            if step == "push" and not children_of(child):  # skopeo
                 continue
             if self._containers(attempt_id) >= CONTAINERS.get(step, 0):
                 return attempt_id

@@ -17,6 +17,9 @@ from tests.crash.middle import Catcher, strike
 from tests.stack import Stack, wait_until
 from workers.engine import Engine
 
+#: How long AWS lets wait for its answer once it has acted.
+HOLD_SECONDS = 3
+
 
 @pytest.fixture
 def release(seller: Any, aws_team: Team, listing: Listing, draft: Version, aws: Aws) -> Release:
@@ -69,12 +72,15 @@ def test_a_kill_in_each_step_costs_what_the_table_says(
     worker = stack.control_worker()
     stack.beat()
     catcher, struck = Catcher(stack, engine), []
-    for step, press, wanted in (
-        ("register", releases.approve, ReleaseState.REGISTERED),
-        ("publish", releases.publish, ReleaseState.PUBLISHED),
+    # AWS has acted, and the worker does not know it yet.
+    aws.standin.fail("CreateAlgorithm", hold=HOLD_SECONDS)
+    aws.standin.fail("StartChangeSet", "^APPLY:", hold=HOLD_SECONDS)
+    for step, press, acted, wanted in (
+        ("register", releases.approve, lambda: len(algorithms(aws)) == 1, ReleaseState.REGISTERED),
+        ("publish", releases.publish, lambda: "APPLY" in change_sets(aws), ReleaseState.PUBLISHED),
     ):
         press(admin, release)
-        attempt, child = catcher.stop_in(step, worker)
+        attempt, child = catcher.stop_in(step, worker, acted)
         struck.append(attempt)
         worker = strike(victim, stack, "control", worker, child)
         wait_until(f"the release is {wanted}", lambda state=wanted: reaches(release, state), 60)  # type: ignore[misc]

@@ -111,6 +111,8 @@ class SmallDisk:
     def __init__(self, path: Path, megabytes: int) -> None:
         path.mkdir(parents=True)
         self.path = path
+        self._enough = threading.Event()
+        self._filler: threading.Thread | None = None
         options = f"size={megabytes}m"
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "slipway-test", str(path)], check=True)
 
@@ -123,16 +125,31 @@ class SmallDisk:
             with (self.path / "ballast").open("ab") as ballast:
                 ballast.truncate(max(0, ballast.tell() - leave_bytes))
 
+    def stay_full(self) -> None:
+        """Fill, and take at once what anybody else lets go of, until ``free``."""
+        self.fill()
+        self._filler = threading.Thread(target=self._refill, daemon=True)
+        self._filler.start()
+
+    def _refill(self) -> None:
+        while not self._enough.wait(0.02):
+            self.fill()
+
     def free(self) -> None:
+        self._enough.set()
+        if self._filler is not None:
+            self._filler.join()
+        self._enough.clear()
         (self.path / "ballast").unlink(missing_ok=True)
 
     def remove(self) -> None:
+        self.free()
         subprocess.run(["umount", "--lazy", str(self.path)], check=True)
 
 
 def containers(engine: Engine, instance: str) -> int:
-    """How many containers an instance has."""
-    return sum(thing.kind == "container" for thing in engine.owned(instance))
+    """How many containers an instance's attempts have; a worker's own self-test is none."""
+    return sum(thing.kind == "container" and bool(thing.attempt) for thing in engine.owned(instance))
 
 
 @contextmanager

@@ -41,8 +41,13 @@ class Cluster:
         """At once, with every connection."""
         processes.stop(self._home, postgres.NAME, 0)
 
-    def start(self) -> None:
-        assert postgres.ensure(self._home) == self.url
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        self.stop()
+        try:
+            yield
+        finally:
+            assert postgres.ensure(self._home) == self.url
 
 
 @pytest.fixture
@@ -126,15 +131,14 @@ def test_a_step_that_ends_while_the_database_is_away_counts(cluster: Cluster, te
     wait_until("the build runs", building.exists)
     first = building.get()
     wait_until("the build is in its last step", lambda: "sleep" in _spooled(working, first))
-    cluster.stop()
-    assert not answers()
-    page = requests.get(f"{working.url}/", timeout=10, cookies={"sessionid": "x" * 32})
-    assert page.status_code == 503
-    assert "The database does not answer" in page.text
-    wait_until("the build ends", lambda: "Pushed" in _spooled(working, first) or "digest: " in _spooled(working, first))
-    heartbeat = f"heartbeat of {first.pk}: the database does not answer"
-    wait_until("the heartbeat has met it", lambda: heartbeat in working.log("engine"))
-    cluster.start()
+    with cluster.away():
+        assert not answers()
+        page = requests.get(f"{working.url}/", timeout=10, cookies={"sessionid": "x" * 32})
+        assert page.status_code == 503
+        assert "The database does not answer" in page.text
+        wait_until("the build ends", lambda: "Image sha256:" in _spooled(working, first))
+        heartbeat = f"heartbeat of {first.pk}: the database does not answer"
+        wait_until("the heartbeat has met it", lambda: heartbeat in working.log("engine"))
     wait_until("the database answers", answers, 20)
     wait_until("the run ends", lambda: ended(run))
     tried = list(Attempt.objects.filter(step__run=run).values_list("step__name", "state"))

@@ -14,8 +14,9 @@ class Fault:
     """One rule. ``operation`` is exact, ``name`` a regular expression searched in the resource's name.
 
     ``error`` (code, message, status) refuses instead of acting. ``drop`` acts, then closes the connection
-    without an answer. ``failure_reason`` lets the call through and makes the work that it starts fail:
-    ``stage`` says where (``validation`` or ``image_scan``), or for a change set ``error_code`` names the fault.
+    without an answer; ``hold`` acts, then keeps its answer back for that many seconds.
+    ``failure_reason`` lets the call through and makes the work that it starts fail: ``stage`` says where
+    (``validation`` or ``image_scan``), or for a change set ``error_code`` names the fault.
     ``seconds`` overrides how long that work takes. ``times`` None means always.
     """
 
@@ -24,6 +25,7 @@ class Fault:
     times: int | None = 1
     error: dict[str, Any] | None = None
     drop: bool = False
+    hold: float = 0.0
     failure_reason: str = ""
     stage: str = "validation"
     error_code: str = "ASSET_VALIDATION_EXCEPTION"

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import socket
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,8 @@ class Standin:
             chunks: Iterable[bytes] = [body]
         else:
             status, headers, chunks = self._moto(environ, request)
+        if request.fault and request.fault.hold:
+            time.sleep(request.fault.hold)
         if request.fault and request.fault.drop:
             _hang_up(environ)
         return _send(start_response, (status, headers, b"".join(chunks)))
