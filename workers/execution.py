@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 import structlog
@@ -101,12 +101,23 @@ def _log_of(attempt: Attempt) -> AttemptLog:
     config = settings.SLIPWAY
     owner = attempt.step.run_id or attempt.step.release_id
     assert owner is not None
-    previous = blobs.open_blob(attempt.log.sha256) if attempt.log is not None else None
+    previous = _log_so_far(attempt)
     secrets = [config.staging_password.get_secret_value(), settings.SECRET_KEY]
     return AttemptLog(
         attempt.pk, owner, attempt.step.name, config.redis_url, spool_dir(), [s for s in secrets if s],
         number=attempt.number, previous=previous,
     )  # fmt: skip
+
+
+def _log_so_far(attempt: Attempt) -> IO[bytes] | None:
+    """Of an attempt that was parked. One that a restored backup lacks costs its lines, not the attempt."""
+    if attempt.log is None:
+        return None
+    try:
+        return blobs.open_blob(attempt.log.sha256)
+    except FileNotFoundError:
+        logger.warning("the log so far is not in storage: %s", attempt.log.sha256)
+        return None
 
 
 @contextmanager

@@ -69,22 +69,21 @@ def _reap_engine() -> Counter[str]:
     engine = engines.connect()
     try:
         # Listed before asking who is held: what appears in between belongs to a live attempt.
-        owned = engine.owned(instance, host)
+        owned, names = engine.owned(instance, host), engine.references()
         held = held_attempts()
         went = remove_build_leftovers(engine, instance, host, held)
         went += engine.remove([thing for thing in owned if thing.attempt and thing.attempt not in held])
-        _reap_references(engine, held)
+        _reap_references(engine, names, held)
         return _gone(owned, engine.owned(instance, host), held) if went else Counter()
     finally:
         engine.close()
 
 
-def _reap_references(engine: engines.Engine, held: set[str]) -> None:
+def _reap_references(engine: engines.Engine, names: list[str], held: set[str]) -> None:
     """Drop the names by which a test that died had pulled a staged image. Staging repositories are never shared: each
     belongs to one attempt of this installation, and its run alone may be testing it."""
     prefix = f"{settings.SLIPWAY.staging_registry_engine}/"
-    names = [name for name in engine.references() if name.startswith(prefix) and "@" in name]
-    for name in names:
+    for name in (name for name in names if name.startswith(prefix) and "@" in name):
         repository = name.removeprefix(prefix).partition("@")[0]
         staged = Attempt.objects.filter(facts__staging_repository=repository).values_list("step__run", flat=True)
         runs = [run for run in staged if run is not None]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.files.storage import default_storage
 
 from listings import blobs
 from listings.livelog import read_records
@@ -45,6 +46,23 @@ def test_each_poll_leaves_one_log(seller: Any, draft: Version, monkeypatch: pyte
     assert ended.log is not None
     with blobs.open_blob(ended.log.sha256) as stored:
         assert [record.text for record in read_records(stored)] == [f"look {poll}" for poll in range(polls + 1)]
+
+
+def test_a_log_that_storage_has_lost_does_not_end_the_attempt(
+    seller: Any, draft: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def execute(context: Any) -> StepReport:
+        context.log.line("look", "slipway")
+        return StepReport(poll_after=0) if context.attempt.polls == 0 else flow.GOOD["fetch"]
+
+    monkeypatch.setattr(execution.importlib, "import_module", lambda name: SimpleNamespace(execute=execute))
+    run = versions.submit_version(seller, draft)
+    attempt = flow.open_attempt(run, "fetch")
+    execution.run_attempt(attempt.pk)
+    attempt.refresh_from_db()
+    assert attempt.log is not None
+    default_storage.delete(blobs.path_of(attempt.log.sha256))
+    assert execution.run_attempt(attempt.pk) == AttemptState.SUCCEEDED
 
 
 def test_a_blob_that_something_names_is_never_discarded(draft: Version) -> None:
