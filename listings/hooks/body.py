@@ -35,6 +35,9 @@ _SECRET_FIELD = re.compile(
 )
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 _DEPTH = 40
+#: Each takes some hundred bytes of memory: 25 MB of “[],” would take more than a gigabyte. Commas and brackets within
+#: texts count, too; names of files as long as 25 bytes fill a body with fewer.
+_VALUES = 1_000_000
 
 
 def payload_of(headers: Headers, body: bytes, *, form: bool = False) -> dict[str, Any]:
@@ -47,6 +50,8 @@ def payload_of(headers: Headers, body: bytes, *, form: bool = False) -> dict[str
         body = _from_form(body)
     elif not _JSON_TYPE.fullmatch(kind):
         raise ProblemError("HOOK-CONTENT-TYPE", given=printable(kind, 80) or "none")
+    if sum(map(body.count, (b",", b"[", b"{"))) > _VALUES:
+        raise ProblemError("HOOK-NOT-JSON", detail=f"it has more than {_VALUES:,} values")
     try:
         payload = json.loads(body)
     except RecursionError:

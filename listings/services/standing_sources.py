@@ -116,7 +116,8 @@ def _api(git_url: str, given: Reporting) -> tuple[str, list[str]]:
             raise ProblemError("STATUS-ADDRESS") from None
         if api.scheme == addresses.SSH:
             raise ProblemError("STATUS-ADDRESS")
-        return text, [api.site, *([_API_HOSTS[api.site]] if api.site in _API_HOSTS else [])]
+        # As it was understood: a name may be spelled so that others read another one (ß).
+        return api.url.removesuffix("/commit"), [api.site, *([_API_HOSTS[api.site]] if api.site in _API_HOSTS else [])]
     address = read_git(git_url)
     site = address.host if address.scheme == addresses.SSH else address.site
     if given.provider == StatusProvider.BITBUCKET and site != _BITBUCKET:

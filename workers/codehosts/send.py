@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 
 import requests
+import urllib3
 from django.conf import settings
 
 from listings import addresses, links, problems
+from listings.hooks.body import printable
 from listings.models import CommitStatus, Credential, ListingSource, StatusState
 from listings.problems import ProblemError
 from listings.reports import ProblemReport
 from listings.services import statuses
 from workers.codehosts.dialects import DIALECTS, Login, Report, Request
+from workers.logs.redact import Redactor
 from workers.sources import guard
 
 logger = logging.getLogger(__name__)
 
 _TIMEOUT = (5.0, 10.0)  # to connect, between bytes; seconds
-_ANSWER_CHARACTERS = 300
+#: For a whole request, however its answer drips in: others' reports wait for it. Seconds.
+_ENOUGH = 15.0
+_ANSWER_BYTES, _ANSWER_CHARACTERS = 4096, 300
 _API_HOSTS = {"github.com": "api.github.com", "bitbucket.org": "api.bitbucket.org"}
 _DONE = {
     StatusState.PENDING: "Building, testing and scanning",
@@ -49,25 +56,29 @@ def _send(status: CommitStatus, source: ListingSource) -> None:
     report, token = _report(status, source), _token_of(source)
     login = Login(token.username, token.reveal())
     request = DIALECTS[source.status_provider](source.status_url.rstrip("/"), report, login)
-    host = addresses.parse_host(request.url)
-    _require_host(token, host)
-    answer = _post(request, host)
-    if answer.status_code < 300 or _is_known(source, answer):
+    host, code, said = _post(request, token)
+    if code < 300 or _is_known(source, code, said):
         return
-    if answer.status_code in (401, 403):
-        raise ProblemError("STATUS-DENIED", host=host, status=answer.status_code, commit=report.commit[:12])
-    if answer.status_code == 404:
+    if code in (401, 403):
+        raise ProblemError("STATUS-DENIED", host=host, status=code, commit=report.commit[:12])
+    if code == 404:
         raise ProblemError(
             "STATUS-NOT-FOUND", host=host, status=404, repository=report.repository, commit=report.commit[:12]
         )
-    if answer.status_code == 429 or answer.status_code >= 500:
-        raise ProblemError("STATUS-UNREACHABLE", host=host, detail=f"it answered {answer.status_code}")
-    raise ProblemError("STATUS-REFUSED", host=host, status=answer.status_code, answer=answer.text[:_ANSWER_CHARACTERS])
+    if code == 429 or code >= 500:
+        raise ProblemError("STATUS-UNREACHABLE", host=host, detail=f"it answered {code}")
+    raise ProblemError("STATUS-REFUSED", host=host, status=code, answer=_shown(said, login))
 
 
-def _is_known(source: ListingSource, answer: requests.Response) -> bool:
+def _is_known(source: ListingSource, code: int, said: str) -> bool:
     """GitLab refuses a state that the commit has already."""
-    return answer.status_code == 400 and source.status_provider == "gitlab" and "Cannot transition" in answer.text
+    return code == 400 and source.status_provider == "gitlab" and "Cannot transition" in said
+
+
+def _shown(said: str, login: Login) -> str:
+    """What a page may show of an answer: a server may send back what it was sent."""
+    clean = Redactor([login.token, f"{login.username}:{login.token}"]).clean(said)
+    return printable(" ".join(clean.split()), _ANSWER_CHARACTERS)
 
 
 def _report(status: CommitStatus, source: ListingSource) -> Report:
@@ -109,13 +120,41 @@ def _listed() -> frozenset[str]:
     return addresses.listed_hosts(settings.SLIPWAY.source_allow_hosts)
 
 
-def _post(request: Request, host: str) -> requests.Response:
+def _post(request: Request, token: Credential) -> tuple[str, int, str]:
+    """The host that was asked, its status, and the beginning of what it says about a refusal."""
     with guard.open() as way, way.session() as session:
         try:
-            return session.post(
-                request.url, json=dict(request.body), headers=dict(request.headers), auth=request.basic,
-                timeout=_TIMEOUT, allow_redirects=False,
-            )  # fmt: skip
+            asked = session.prepare_request(
+                requests.Request(
+                    "POST", request.url, json=dict(request.body), headers=dict(request.headers), auth=request.basic
+                )
+            )
+        except requests.RequestException as error:
+            raise ProblemError("STATUS-UNREACHABLE", host="The code host", detail=type(error).__name__) from None
+        # Where the request really goes: what was typed may be read in more than one way.
+        host = addresses.parse_host(str(asked.url))
+        _require_host(token, host)
+        watch = threading.Timer(_ENOUGH, way.cut)
+        watch.start()
+        try:
+            with session.send(asked, timeout=_TIMEOUT, allow_redirects=False, stream=True) as answer:
+                return host, answer.status_code, _beginning(answer) if answer.status_code >= 300 else ""
         except requests.RequestException as error:
             way.raise_if_refused()
             raise ProblemError("STATUS-UNREACHABLE", host=host, detail=type(error).__name__) from None
+        finally:
+            watch.cancel()
+
+
+def _beginning(answer: requests.Response) -> str:
+    """As it came: nothing is unpacked, and no more is read than can be shown."""
+    said, until = b"", time.monotonic() + _ENOUGH
+    try:
+        while len(said) < _ANSWER_BYTES and time.monotonic() < until:
+            chunk = answer.raw.read1(_ANSWER_BYTES - len(said), decode_content=False)
+            if not chunk:
+                break
+            said += chunk
+    except (OSError, urllib3.exceptions.HTTPError):
+        pass  # the status has been told
+    return said.decode("utf-8", "replace")

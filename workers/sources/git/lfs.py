@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -200,6 +201,8 @@ class _Client:
             action = told["actions"]["download"]
             href, header = str(action["href"]), dict(action.get("header") or {})
             address = parse_git(re.split(r"[?#]", href, maxsplit=1)[0], http_hosts=self.remote.way.listed)
+            # The host as it was judged: requests may read the name that was given as another one (ß).
+            href = urlsplit(href.strip())._replace(netloc=address.site).geturl() if address.scheme != SSH else href
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             detail = "the server gives no address for it"
             raise ProblemError("GIT-LFS-MISSING", path=pointer.path, detail=detail) from error
