@@ -83,6 +83,27 @@ def draft(seller: Any, listing: Listing, upload: Upload) -> Version:
     return versions.create_version(seller, listing, number="1.0.0", source=upload)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--only-database", action="store_true", help="leave out tests that no database can change")
+    parser.addoption("--no-browser", action="store_true", help="leave out tests that open a browser")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What a second database cannot change runs once; what is left out is counted as deselected."""
+    left_out = [item for item in items if not _is_wanted(config, item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if _is_wanted(config, item)]
+
+
+def _is_wanted(config: pytest.Config, item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if config.getoption("--no-browser") and "browser" in fixtures:
+        return False
+    touches = fixtures & {"db", "transactional_db"} or item.get_closest_marker("django_db")
+    return bool(touches) or not config.getoption("--only-database")
+
+
 def pytest_configure() -> None:
     # A busy machine is no failure; continuous integration tries the same examples each time.
     hypothesis_settings.register_profile(
