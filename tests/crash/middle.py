@@ -30,6 +30,8 @@ LOGGED = {
     "register": '"section","Creating ',
     "publish": '"section","Publishing on ',
 }
+#: How long the process runs between two looks.
+SLICE_SECONDS = 0.008
 #: What a worker's log says then.
 REDIS_GONE = "Connection to broker lost"
 #: How many containers an attempt has in the engine then: the room or the holder, and what runs in it.
@@ -48,23 +50,34 @@ class Catcher:
         self, step: str, worker: subprocess.Popen[bytes], also: Callable[[], bool] = lambda: True, seconds: float = 60
     ) -> tuple[Attempt, int]:
         """The attempt and the stopped process, which holds its lease. ``also`` must be true by then, too."""
-        child = self._child(worker)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
+            child = self.hold(worker)
             if step == "scan":
                 self._forget_layers()
             attempt_id = self._under_way(step)
             if attempt_id is not None and also():
-                os.kill(child, signal.SIGSTOP)
                 self.seen.add(attempt_id)
                 attempt = Attempt.objects.get(pk=attempt_id)
-                if attempt.lease is None:
-                    os.kill(child, signal.SIGCONT)
-                    pytest.fail(f"{step} had let go before it was caught")
+                assert attempt.lease is not None, f"{step} had let go before it was caught"
                 assert attempt.worker == f"{self.stack.host}:{child}"
                 return attempt, child
-            time.sleep(0.002)
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGCONT)
+            time.sleep(SLICE_SECONDS)
         return pytest.fail(f"{step} was not under way within {seconds} s:\n{self.stack.log('engine')[-3000:]}")
+
+    def hold(self, worker: subprocess.Popen[bytes]) -> int:
+        """Stop the worker's pool process. Whatever is looked at then stays so until it goes on."""
+        while True:
+            child = self._child(worker)
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGSTOP)
+                return child
+
+    def let_go(self, worker: subprocess.Popen[bytes]) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self._child(worker), signal.SIGCONT)
 
     def _child(self, worker: subprocess.Popen[bytes]) -> int:
         """A pool process that was killed is soon replaced by its parent."""
@@ -107,6 +120,8 @@ def strike(
         stack.redis.kill()
         os.kill(child, signal.SIGCONT)
         wait_until("the worker finds Redis gone", lambda: stack.log(queue).count(REDIS_GONE) > before, 30, every=0.02)
+        # The next step's hint must find it standing still.
+        os.kill(child, signal.SIGSTOP)
         stack.redis.start()
         return worker
     helpers = children_of(child)

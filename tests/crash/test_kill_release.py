@@ -83,6 +83,7 @@ def test_a_kill_in_each_step_costs_what_the_table_says(
         attempt, child = catcher.stop_in(step, worker, acted)
         struck.append(attempt)
         worker = strike(victim, stack, "control", worker, child)
+        catcher.let_go(worker)
         wait_until(f"the release is {wanted}", lambda state=wanted: reaches(release, state), 60)  # type: ignore[misc]
 
     found = {

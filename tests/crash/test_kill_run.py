@@ -53,12 +53,14 @@ def test_a_kill_in_each_step_costs_what_the_table_says(
     stack.beat()
     worker = stack.engine_worker(slots=1)
     catcher = Catcher(stack, engine)
+    catcher.hold(worker)
     run = submit(seller, aws_team, f"Killed {victim}", context_with(build=1, train=1, ballast=16, files=1000))
     struck: list[Attempt] = []
     for step in RUN_STEPS:
         attempt, child = catcher.stop_in(step, worker)
         struck.append(attempt)
         worker = strike(victim, stack, "engine", worker, child)
+    catcher.let_go(worker)
     wait_until("the run ends", lambda: ended(run))
 
     found = {
