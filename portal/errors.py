@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import resolve
 from django.views.decorators.csrf import requires_csrf_token
 
 from listings import mishaps
@@ -26,3 +28,21 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return database_away(request)
     page = render_to_string("500.html", {"request_id": request.META.get("slipway.request_id", "")})
     return HttpResponse(page, status=500)
+
+
+def not_allowed(request: HttpRequest, allowed: str) -> HttpResponse:
+    """405 for a person: a button's address was opened, as after signing in again or a reload."""
+    page = render(request, "405.html", {"above": _above(request.path)}, status=405)
+    page["Allow"] = allowed
+    return page
+
+
+def _above(path: str) -> str:
+    """The nearest address above ``path`` that there is."""
+    while (path := path.rstrip("/").rpartition("/")[0] + "/") != "/":
+        try:
+            resolve(path)
+        except Http404:
+            continue
+        return path
+    return path

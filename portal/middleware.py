@@ -111,3 +111,17 @@ class PermissionsPolicy:
         response = self.get_response(request)
         response.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
         return response
+
+
+class NotAllowed:
+    """Gives a person who opens the address of a button a page with the way back, not the browser's own."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        is_bare = response.status_code == 405 and not response.streaming and not response.content
+        if is_bare and request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+            return errors.not_allowed(request, response.get("Allow", ""))
+        return response

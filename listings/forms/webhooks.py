@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from django import forms
@@ -28,6 +29,7 @@ class PatternsField(forms.CharField):
 
 
 class WebhookForm(forms.Form):
+    key = forms.UUIDField(required=False, initial=uuid.uuid4, widget=forms.HiddenInput)
     provider = forms.ChoiceField(
         label="Who posts", choices=Provider, help_text="It decides how a delivery is signed and read."
     )

@@ -93,6 +93,10 @@ _VERBS = (
     _hook("NOTHING-WANTED", "The webhook would build nothing", "There is neither a pattern for branches nor for tags.",
           "Add one, such as main or v*."),
     _hook("TOO-MANY", "The listing has enough webhooks", "{listing} has {count} webhooks.", "Delete one first."),
+    _hook("MADE", "This webhook was made already", "The form was sent twice; its secret was shown the first time.",
+          "If you have not copied the secret, rotate it."),
+    _hook("ROTATED", "The secret was rotated already", "It is another than when this page was opened.",
+          "If you have not copied the new secret, rotate it again."),
     _hook("NO-BODY", "The delivery cannot be replayed", "Its body was not kept: {detail}.",
           "Replay the first delivery with this id, or have the sender send it again."),
 )  # fmt: skip

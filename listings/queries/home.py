@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from django.db.models import Q
@@ -16,6 +17,8 @@ from listings.queries.versions import StepRow, rails, show_problem
 from listings.states import ReleaseState, RunState
 
 _HITS = 8
+#: How many listings are asked for their pages by name.
+_LISTINGS_ASKED = 50
 _SESSION_TEAM = "team"
 
 
@@ -112,7 +115,25 @@ def search(user: Any, text: str) -> list[dict[str, str]]:
             {"label": str(item), "hint": "Version", "url": links.version(item), "icon": "tag"}
             for item in versions.select_related("listing__team")[:_HITS]
         ]
+        hits += _pages_of_listings(user, text)
     return hits + _actions(user, text)
+
+
+def _pages_of_listings(user: Any, text: str) -> list[dict[str, str]]:
+    """Where a listing is set up, found by the page's name as by the listing's."""
+    rows = Listing.objects.filter(team__in=visible_teams(user), archived_at__isnull=True).select_related("team")
+    hits, may_develop = [], cache(lambda team: bool(can(user, Permission.DEVELOP, team)))
+    for item in rows[:_LISTINGS_ASKED]:
+        args = [item.team.slug, item.slug]
+        pages = [(f"Source of {item}", "listing_source", "git-branch"), (f"Webhooks of {item}", "webhooks", "webhook")]
+        if may_develop(item.team):
+            pages.append((f"New version of {item}", "version_new", "plus"))
+        hits += [
+            {"label": label, "hint": item.team.name, "url": reverse(name, args=args), "icon": icon}
+            for label, name, icon in pages
+            if text.lower() in label.lower()
+        ]
+    return hits[:_HITS]
 
 
 def _actions(user: Any, text: str) -> list[dict[str, str]]:
@@ -121,7 +142,8 @@ def _actions(user: Any, text: str) -> list[dict[str, str]]:
         actions += [
             (f"Listings of {team}", reverse("listings", args=[team.slug]), "list"),
             (f"Releases of {team}", reverse("releases", args=[team.slug]), "rocket"),
-            (f"Team {team}", reverse("team", args=[team.slug]), "users"),
+            (f"Team {team}: members, invitations and AWS", reverse("team", args=[team.slug]), "users"),
+            (f"Credentials of {team}", reverse("credentials", args=[team.slug]), "key"),
         ]
         if can(user, Permission.DEVELOP, team):
             actions.append((f"New listing in {team}", reverse("listing_new", args=[team.slug]), "plus"))

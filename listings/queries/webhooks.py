@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from listings.access import Permission, can
 from listings.models import Decision, Delivery, Listing, ListingSource, Provider, Run, SourceKind, Webhook
-from listings.services import deliveries
+from listings.services import deliveries, webhooks
 
 _PAGE = 25
 #: More of a body than this is not shown, in characters.
@@ -103,6 +103,7 @@ def webhook_page(user: Any, webhook: Webhook, decision: str, page: Any) -> dict[
         "choices": [(value, label, counts[value]) for value, label in Decision.choices if counts.get(value)],
         "total": sum(counts.values()), "verified_kept": deliveries.VERIFIED_KEPT,
         "refused_kept": deliveries.REFUSED_KEPT,
+        "secret_mark": webhooks.secret_mark(webhook),
         "previous_until": until if until is not None and until > timezone.now() else None,
         "may_release": can(user, Permission.RELEASE, listing.team),
         "may_develop": can(user, Permission.DEVELOP, listing.team),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from listings import links, sealing
@@ -54,6 +56,11 @@ def new_secret(provider: str) -> str:
     return secrets.token_urlsafe(32)
 
 
+def secret_mark(webhook: Webhook) -> str:
+    """Tells one secret of a webhook from the next, and nothing of either."""
+    return hashlib.sha256(webhook.sealed.encode()).hexdigest()[:16]
+
+
 def secrets_of(webhook: Webhook, now: datetime) -> list[str]:
     """What is valid ``now``, the current one first. Raises ProblemError SECRET-UNREADABLE."""
     found = [sealing.reveal(webhook.sealed, str(webhook.pk))]
@@ -63,21 +70,31 @@ def secrets_of(webhook: Webhook, now: datetime) -> list[str]:
 
 
 @transaction.atomic
-def create_webhook(user: Any, listing: Listing, provider: Provider, wanted: Wanted) -> tuple[Webhook, str]:
+def create_webhook(
+    user: Any, listing: Listing, provider: Provider, wanted: Wanted, *, key: UUID | None = None
+) -> tuple[Webhook, str]:
     """Make a webhook. The secret is given back here and never again.
 
-    Raises ProblemError LISTING-ARCHIVED, HOOK-TOO-MANY, HOOK-PATTERN or HOOK-NOTHING-WANTED.
+    ``key`` is the id that it gets: a form that is sent twice makes one, and gets no secret the second time.
+    Raises ProblemError LISTING-ARCHIVED, HOOK-TOO-MANY, HOOK-PATTERN, HOOK-NOTHING-WANTED or HOOK-MADE.
     """
     require(user, Permission.RELEASE, listing.team)
+    if key is not None and Webhook.objects.filter(pk=key).exists():
+        raise ProblemError("HOOK-MADE")
     if listing.is_archived:
         raise ProblemError("LISTING-ARCHIVED", listing=listing.name)
     count = listing.webhooks.count()
     if count >= WEBHOOKS_AT_MOST:
         raise ProblemError("HOOK-TOO-MANY", listing=listing.name, count=count)
     webhook = Webhook(listing=listing, provider=provider, created_by=user, **_patterns(wanted))
+    webhook.pk = key or webhook.pk
     secret = new_secret(provider)
     webhook.seal(secret)
-    webhook.save()
+    try:
+        with transaction.atomic():
+            webhook.save(force_insert=True)
+    except IntegrityError:  # the same form, sent at the same time
+        raise ProblemError("HOOK-MADE") from None
     _record(user, "webhook.create", webhook, **_patterns(wanted))
     return webhook, secret
 
@@ -102,9 +119,16 @@ def set_enabled(user: Any, webhook: Webhook, enabled: bool) -> None:
 
 
 @transaction.atomic
-def rotate_secret(user: Any, webhook: Webhook, now: datetime | None = None) -> str:
-    """A new secret, given back here and never again. The old one stays valid for ``ROTATION``; one before it ends."""
+def rotate_secret(user: Any, webhook: Webhook, now: datetime | None = None, *, mark: str = "") -> str:
+    """A new secret, given back here and never again. The old one stays valid for ``ROTATION``; one before it ends.
+
+    ``mark`` is the ``secret_mark`` of the page that asks: where the secret is another by now, as when a form is sent
+    twice, nothing is rotated. Raises ProblemError HOOK-ROTATED for that.
+    """
     require(user, Permission.RELEASE, webhook.listing.team)
+    webhook.refresh_from_db(from_queryset=Webhook.objects.select_for_update())
+    if mark and mark != secret_mark(webhook):
+        raise ProblemError("HOOK-ROTATED")
     secret = new_secret(webhook.provider)
     webhook.previous_sealed, webhook.previous_until = webhook.sealed, (now or timezone.now()) + ROTATION
     webhook.seal(secret)

@@ -77,9 +77,14 @@ def new(request: HttpRequest, team: Team, listing: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             provider = Provider(form.cleaned_data["provider"])
-            webhook, secret = webhooks.create_webhook(request.user, found, provider, form.wanted())
+            key = form.cleaned_data["key"]
+            webhook, secret = webhooks.create_webhook(request.user, found, provider, form.wanted(), key=key)
             return _secret_page(request, webhook, secret, made=True)
         except ProblemError as error:
+            made = found.webhooks.filter(pk=form.cleaned_data["key"]).first() if error.code == "HOOK-MADE" else None
+            if made is not None:
+                messages.info(request, sentences(error))
+                return redirect(links.webhook(made))
             form.add_error(form.field_of(error), sentences(error))
     context = {"team": team, "listing": found, "form": form, **shown.source_part(found)}
     return render(request, "webhooks/new.html", context, status=422 if form.errors else 200)
@@ -133,7 +138,12 @@ def disable(request: HttpRequest, team: Team, listing: str, webhook: Any) -> Htt
 @guarded(Permission.RELEASE)
 def rotate(request: HttpRequest, team: Team, listing: str, webhook: Any) -> HttpResponse:
     found = _webhook(team, listing, webhook)
-    return _secret_page(request, found, webhooks.rotate_secret(request.user, found), made=False)
+    try:
+        secret = webhooks.rotate_secret(request.user, found, mark=request.POST.get("mark", ""))
+    except ProblemError as error:
+        messages.info(request, sentences(error))
+        return redirect(links.webhook(found))
+    return _secret_page(request, found, secret, made=False)
 
 
 @require_POST

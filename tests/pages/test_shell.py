@@ -207,3 +207,26 @@ def test_pages_answer_with_a_strict_policy(client: Client) -> None:
     assert "script-src 'self'" in policy
     assert "style-src 'self'" in policy
     assert "unsafe" not in policy
+
+
+def test_the_palette_knows_where_a_listing_is_set_up(signed_in: Client, draft: Any) -> None:
+    def labels(text: str) -> set[str]:
+        return {hit["label"] for hit in json.loads(signed_in.get(f"/palette.json?q={text}").content)["hits"]}
+
+    assert "Webhooks of Decision trees" in labels("webhook")
+    assert "Source of Decision trees" in labels("source")
+    assert "New version of Decision trees" in labels("new version")
+    assert "Credentials of Acme Vision" in labels("credential")
+    assert any("invitations" in label for label in labels("invit"))
+
+
+def test_the_address_of_a_button_says_that_nothing_was_done_and_leads_back(signed_in: Client, draft: Any) -> None:
+    page = "/t/acme-vision/listings/decision-trees/source/"
+    answer = signed_in.get(page + "remove/", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert "Nothing was done" in answer.content.decode()
+    assert f'href="{page}"' in answer.content.decode()
+    nested = signed_in.get("/t/acme-vision/members/invitations/4b4b0f1e-2b0a-4c57-9c2d-6f3f1f6f0e11/revoke/",
+                           headers={"Accept": "text/html"})  # fmt: skip
+    assert 'href="/t/acme-vision/members/"' in nested.content.decode()
+    assert signed_in.get(page + "remove/").content == b""

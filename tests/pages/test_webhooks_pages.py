@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 
 from listings import links, sealing
 from listings.models import AuditEvent, Blob, Decision, Listing, Provider, Role, Run, Version, Webhook
-from listings.services import deliveries, teams
+from listings.services import deliveries, listings, teams
 from tests.hook_sending import COMMIT, git_source, make_webhook, payload, post, secret_of
 
 NASTY = "x<script>alert(1)</script>&\"$(id);'{{7+7}}"
@@ -264,3 +264,39 @@ def test_from_new_webhook_to_replay_in_a_browser(
     assert hook.deliveries.filter(replayed_by=seller).count() == 1
     page.goto(url("webhook", hook))
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_same_form_twice_makes_one_webhook(signed_in: Client, listing: Listing) -> None:
+    git_source(listing)
+    key = re.search(r'name="key" value="([^"]+)"', signed_in.get(new_url(listing)).content.decode())
+    assert key is not None
+    typed = {"key": key[1], "provider": "github", "branches": "main"}
+    assert signed_in.post(new_url(listing), typed).status_code == 201
+    again = signed_in.post(new_url(listing), typed, follow=True)
+    assert "This webhook was made already" in again.content.decode()
+    assert again.redirect_chain[0][0] == url("webhook", Webhook.objects.get())
+    assert secret_of(Webhook.objects.get()) not in again.content.decode()
+
+
+def test_a_webhook_elsewhere_is_neither_opened_nor_changed_by_its_id(
+    signed_in: Client, seller: Any, hook: Webhook
+) -> None:
+    other = listings.create_listing(seller, hook.listing.team, kind=hook.listing.kind, name="Another")
+    answer = signed_in.post(new_url(other), {"key": str(hook.pk), "provider": "gitea", "branches": "x"})
+    assert answer.status_code == 422
+    hook.refresh_from_db()
+    assert (hook.listing, hook.provider, hook.branches) == (hook.listing, "github", ["main"])
+    assert Webhook.objects.count() == 1
+
+
+def test_a_reload_of_the_new_secret_does_not_rotate_it_away(signed_in: Client, hook: Webhook) -> None:
+    old = secret_of(hook)
+    mark = re.search(r'name="mark" value="(\w+)"', signed_in.get(url("webhook", hook)).content.decode())
+    assert mark is not None
+    assert signed_in.post(url("webhook_rotate", hook), {"mark": mark[1]}).status_code == 200
+    hook.refresh_from_db()
+    new = secret_of(hook)
+    again = signed_in.post(url("webhook_rotate", hook), {"mark": mark[1]}, follow=True).content.decode()
+    assert "The secret was rotated already" in again
+    hook.refresh_from_db()
+    assert (secret_of(hook), sealing.reveal(hook.previous_sealed, str(hook.pk))) == (new, old)
