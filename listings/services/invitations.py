@@ -70,7 +70,9 @@ def require_open(invitation: Invitation) -> None:
 
 def is_for(user: Any, invitation: Invitation) -> bool:
     """Whether the user has confirmed the invited address."""
-    return bool(user.emailaddress_set.filter(email__iexact=invitation.email, verified=True).exists())
+    # Not by the database: PostgreSQL's upper case of “ı” is that of “i”, and anybody may have a domain with it.
+    confirmed = user.emailaddress_set.filter(verified=True).values_list("email", flat=True)
+    return invitation.email in {address.lower() for address in confirmed}
 
 
 def waiting_for(user: Any) -> Invitation | None:

@@ -20,6 +20,7 @@ from listings.states import RunState
 _STATE = {RunState.ACTIVE: StatusState.PENDING, RunState.PASSED: StatusState.SUCCESS}
 #: A sender that died holds a report for no longer than this.
 _HELD = timedelta(seconds=60)
+_LOOKED_AT = 200
 _FIRST_WAIT = timedelta(seconds=15)
 _TRIES = 9  # 15 s, doubled each time: given up after about an hour
 _WAITS_AT_MOST = timedelta(minutes=20)
@@ -54,14 +55,16 @@ def _source_of(run: Run) -> ListingSource | None:
 def claim_due(now: datetime | None = None, *, limit: int = 3) -> list[tuple[CommitStatus, ListingSource]]:
     """Reports that are due, held for this sender; those whose source no longer reports are dropped."""
     now = now or timezone.now()
-    claimed = []
+    claimed: list[tuple[CommitStatus, ListingSource]] = []
     due = CommitStatus.objects.filter(next_at__lte=now).select_related("run__version__listing__team")
-    for status in due.order_by("next_at")[:limit]:
+    for status in due.order_by("next_at")[:_LOOKED_AT]:
         source = _source_of(status.run)
         until = now + _HELD if source is not None else None
         rows = CommitStatus.objects.filter(pk=status.pk, next_at=status.next_at)
         if rows.update(next_at=until) and source is not None:
             claimed.append((status, source))
+        if len(claimed) == limit:
+            break
     return claimed
 
 
@@ -73,13 +76,19 @@ def sent(status: CommitStatus) -> None:
 
 
 def not_sent(status: CommitStatus, problem: ProblemReport, *, passing: bool) -> None:
-    """The code host did not take it. What is ``passing`` is tried again, ever more slowly, for about an hour."""
+    """The code host did not take it. What is ``passing`` is tried again, ever more slowly, for about an hour.
+
+    What else is to be told of the listing waits as long: a host that does not answer must not be asked once for each.
+    """
     tries = status.tries + 1
     wait = min(_FIRST_WAIT * 2**status.tries, _WAITS_AT_MOST)
     again = timezone.now() + wait if passing and tries < _TRIES else None
     CommitStatus.objects.filter(pk=status.pk, next_at__isnull=False).update(
         tries=tries, next_at=again, problem_code=problem.code, problem_params=dict(problem.params)
     )
+    if again is not None:
+        listing = status.run.version.listing_id
+        CommitStatus.objects.filter(run__version__listing_id=listing, next_at__lt=again).update(next_at=again)
 
 
 @transaction.atomic

@@ -9,10 +9,12 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.text import slugify
 
 from listings.access import Permission, rank, require
-from listings.models import Membership, Role, Team
+from listings.models import Invitation, Membership, Role, Team
 from listings.problems import ProblemError
 from listings.services import audit
 
@@ -113,6 +115,8 @@ def change_role(user: Any, membership: Membership, role: Role) -> None:
     was, membership.role = membership.role, role
     membership.save(update_fields=["role"])
     audit.record(user, "member.role", membership.user, team=membership.team, was=was, role=role)
+    if was == Role.OWNER:
+        _revoke_invitations(user, membership)
 
 
 @transaction.atomic
@@ -124,7 +128,18 @@ def remove_member(user: Any, membership: Membership) -> None:
     _keep_an_owner(membership)
     act = "member.leave" if leaves else "member.remove"
     audit.record(user, act, membership.team if leaves else membership.user, team=membership.team, role=membership.role)
+    _revoke_invitations(user, membership)
     membership.delete()
+
+
+def _revoke_invitations(user: Any, membership: Membership) -> None:
+    """Those that somebody sent who may send none any more: one to another address of theirs would let them back in."""
+    team = membership.team
+    sent = Invitation.objects.filter(team=team, invited_by=membership.user, accepted_at=None, revoked_at=None)
+    for invitation in sent:
+        invitation.revoked_at = timezone.now()
+        invitation.save(update_fields=["revoked_at"])
+        audit.record(user, "invitation.revoke", invitation.email, team=team, url=reverse("team", args=[team.slug]))
 
 
 def _lock(team: Team) -> None:

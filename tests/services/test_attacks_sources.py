@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from django.utils import timezone
 
 from listings.models import CommitStatus, Credential, CredentialKind, Listing, ListingSource, SourceKind, StatusProvider
 from listings.services import standing_sources, versions
@@ -165,3 +166,38 @@ def test_the_sender_holds_the_token_against_the_host_that_is_really_asked(
     assert sent == []
     status.refresh_from_db()
     assert status.problem_code == "STATUS-NO-TOKEN"
+
+
+def test_a_host_that_does_not_answer_is_not_asked_once_for_each_report(
+    seller: Any, listing: Listing, hostile: HostileHost, status: CommitStatus
+) -> None:
+    asked = 0
+
+    def busy(handler: Any) -> None:
+        nonlocal asked
+        asked += 1
+        _head(handler, 503, Content_Length="0")
+
+    hostile.answer = busy
+    origin = Origin(SourceKind.GIT, git_url=f"http://{hostile.site}/acme/vision.git", git_commit=COMMIT)
+    for number in range(1, 5):
+        versions.submit_version(seller, versions.create_version(seller, listing, number=f"1.0.{number}", source=origin))
+    assert CommitStatus.objects.count() == 5
+    assert send_due() == 0
+    assert asked == 1
+    assert not CommitStatus.objects.filter(next_at__lte=status.created_at).exists()
+
+
+def test_reports_that_are_dropped_do_not_stand_before_others(
+    seller: Any, team: Any, listing: Listing, hostile: HostileHost, status: CommitStatus
+) -> None:
+    hostile.answer = lambda handler: _head(handler, 201, Content_Length="0")
+    url = f"http://{hostile.site}/acme/vision.git"
+    other = Listing.objects.create(team=team, name="Gone", slug="gone", kind=listing.kind)
+    source = ListingSource.objects.create(listing=other, kind=SourceKind.GIT, git_url=url, status_provider="github")
+    origin = Origin(SourceKind.GIT, git_url=url, git_commit=COMMIT)
+    for number in range(5):
+        versions.submit_version(seller, versions.create_version(seller, other, number=f"1.0.{number}", source=origin))
+    source.delete()
+    CommitStatus.objects.filter(pk=status.pk).update(next_at=timezone.now())
+    assert send_due() == 1

@@ -22,9 +22,10 @@ from workers.sources import guard
 
 logger = logging.getLogger(__name__)
 
-_TIMEOUT = (5.0, 10.0)  # to connect, between bytes; seconds
-#: For a whole request, however its answer drips in: others' reports wait for it. Seconds.
-_ENOUGH = 15.0
+_TIMEOUT = (5.0, 8.0)  # to connect, between bytes; seconds
+#: For a whole request, however its answer drips in, and for all that one call begins; seconds. Others' reports wait
+#: for it, and where the control worker has one slot, its planning does, too.
+_ENOUGH, _ROUND = 8.0, 4.0
 _ANSWER_BYTES, _ANSWER_CHARACTERS = 4096, 300
 _API_HOSTS = {"github.com": "api.github.com", "bitbucket.org": "api.bitbucket.org"}
 _DONE = {
@@ -35,20 +36,29 @@ _DONE = {
 
 
 def send_due() -> int:
-    """Send every report that is due; one that cannot be sent keeps none of the others. Returns how many were taken."""
-    taken = 0
-    for status, source in statuses.claim_due():
-        try:
-            _send(status, source)
-        except ProblemError as error:
-            statuses.not_sent(status, error.report, passing=error.code == "STATUS-UNREACHABLE")
-        except Exception:
-            logger.exception("commit status %s could not be sent", status.pk)
-            statuses.not_sent(status, ProblemReport("PLATFORM-UNEXPECTED", {"attempt": str(status.pk)}), passing=True)
-        else:
-            statuses.sent(status)
-            taken += 1
+    """Send reports that are due, for some seconds; one that cannot be sent keeps none of the others.
+
+    Returns how many were taken.
+    """
+    taken, until = 0, time.monotonic() + _ROUND
+    while time.monotonic() < until and (claimed := statuses.claim_due(limit=1)):
+        for status, source in claimed:
+            taken += _is_taken(status, source)
     return taken
+
+
+def _is_taken(status: CommitStatus, source: ListingSource) -> bool:
+    try:
+        _send(status, source)
+    except ProblemError as error:
+        statuses.not_sent(status, error.report, passing=error.code == "STATUS-UNREACHABLE")
+    except Exception:
+        logger.exception("commit status %s could not be sent", status.pk)
+        statuses.not_sent(status, ProblemReport("PLATFORM-UNEXPECTED", {"attempt": str(status.pk)}), passing=True)
+    else:
+        statuses.sent(status)
+        return True
+    return False
 
 
 def _send(status: CommitStatus, source: ListingSource) -> None:
