@@ -14,6 +14,16 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 # 101 is what invoke-rc.d takes for "forbidden by policy".
 POLICY_TEXT = "#!/bin/sh\n# Put here by Slipway's set-up while it installs packages, and taken away after.\nexit 101\n"
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
+# What else would do, and what to know, where a person installs the package instead of this program.
+HINTS = {
+    "docker.io": "where it brings the engine, this user needs the engine's group too (sudo usermod -aG docker $USER, "
+    "then sign in anew); an engine elsewhere is named by DOCKER_HOST.",
+    "docker-registry": "or name a registry with SLIPWAY_STAGING_REGISTRY_ENGINE, SLIPWAY_STAGING_USERNAME and "
+    "SLIPWAY_STAGING_PASSWORD. Debian also starts it as a service, on port 5000 and without a password; Slipway "
+    "does not use that one: sudo systemctl disable --now docker-registry",
+    "chromium": "or name a Chromium with CHROMIUM_EXECUTABLE.",
+    "postgresql": "or name a server with DATABASE_URL.",
+}
 
 
 def is_root() -> bool:
@@ -52,11 +62,18 @@ def refresh() -> None:
 def announce(packages: Sequence[str], reason: str) -> None:
     """Say what is about to be installed, and why. Raises SetupError where that is not possible."""
     if not can_install():
-        raise SetupError(
-            f"{reason} needs {', '.join(packages)}. Only root on Debian or Ubuntu can have it installed from here: "
-            f"install it yourself, or run this once as root."
-        )
+        raise SetupError(_left_to_root(packages, reason))
     say(f"Installing distribution packages for {reason}: {' '.join(packages)}")
+
+
+def _left_to_root(packages: Sequence[str], reason: str) -> str:
+    """What to install, as one line for a shell where there is apt, and what would do instead."""
+    if is_debian_like():
+        text = f"For {reason}, packages are missing that only root can install. Once that is done, run this again:\n\n"
+        text += f"    sudo apt-get install --no-install-recommends {' '.join(packages)}\n"
+    else:
+        text = f"Missing for {reason}: what Debian calls {', '.join(packages)}. Install it, then run this again.\n"
+    return text + "".join(f"\n{name}: {HINTS[name]}" for name in packages if name in HINTS)
 
 
 def install(packages: Sequence[str]) -> None:

@@ -230,6 +230,7 @@ def main(words: Sequence[str]) -> int:
     setup.require_tidy_environment()
     try:
         venv.require_python()
+        setup.require_own_files()
         return VERBS[arguments.verb](arguments)
     except SetupError as error:
         print(f"\n{error}", file=sys.stderr)

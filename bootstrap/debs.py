@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from bootstrap.errors import SetupError
 from bootstrap.run import run
 
 # Debian 12 keeps these as links into /usr; .deb files still carry some of their content under the old names.
@@ -34,7 +35,15 @@ def download(packages: Sequence[str], into: Path) -> list[Path]:
         "Debug::NoLocking": "true",
     }
     flags = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
-    run(["apt-get", "-qq", "-y", *flags, "--download-only", "install", *packages], "Fetching the base image's packages")
+    command, fetch = ["apt-get", "-qq", "-y", *flags], ["--download-only", "install", *packages]
+    try:
+        run([*command, *fetch], "Fetching the base image's packages")
+    except SetupError:
+        # The system's package lists are missing or weeks old. They are root's, so others are fetched here.
+        (into / "lists" / "partial").mkdir(parents=True, exist_ok=True)
+        command += ["-o", f"Dir::State::lists={into / 'lists'}"]
+        run([*command, "update"], "Fetching package lists")
+        run([*command, *fetch], "Fetching the base image's packages")
     return sorted(into.glob("*.deb"))
 
 

@@ -1,5 +1,6 @@
 """The Docker Engine: the one that answers, else the distribution's own, run with everything below var/engine."""
 
+import grp
 import os
 import shutil
 import subprocess
@@ -30,7 +31,8 @@ def candidates() -> Iterator[str]:
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     paths = [own_socket(), DEFAULT_SOCKET, Path.home() / ".docker" / "run" / "docker.sock"]
     paths += [Path(runtime) / "docker.sock"] if runtime else []
-    return (f"unix://{path}" for path in paths if path.exists())
+    # os.access: a folder that this user may not enter, such as the last user's after `su`, holds no engine for them.
+    return (f"unix://{path}" for path in paths if os.access(path, os.F_OK))
 
 
 def find() -> str:
@@ -45,11 +47,27 @@ def find() -> str:
             return address
     refused = [path for path in (DEFAULT_SOCKET,) if path.exists() and not os.access(path, os.W_OK)]
     if refused:
-        raise SetupError(
-            f"There is an engine at {refused[0]}, but this user may not use it. "
-            f"Add the user to the group that owns it, or set DOCKER_HOST to another engine."
-        )
+        raise SetupError(_refusal(refused[0]))
     return ""
+
+
+def _refusal(socket: Path) -> str:
+    """How an ordinary user comes to use the engine at a socket that is closed to them."""
+    number = socket.stat().st_gid
+    try:
+        group = grp.getgrgid(number).gr_name
+    except KeyError:
+        group = str(number)
+    # Who is in root's own group may do far more than use the engine.
+    way = (
+        f"Have root add the user to its group, then sign in anew: sudo usermod -aG {group} $USER"
+        if number
+        else f"Have root give it a group: sudo groupadd -f docker; sudo chgrp docker {socket}; "
+        "sudo usermod -aG docker $USER; then sign in anew"
+    )
+    return (
+        f"There is an engine at {socket}, but this user may not use it.\n{way}\nOr set DOCKER_HOST to another engine."
+    )
 
 
 def is_default(address: str) -> bool:
@@ -58,6 +76,9 @@ def is_default(address: str) -> bool:
 
 def needs_packages(address: str) -> list[str]:
     """Distribution packages to install for the engine and the command that sends builds to it."""
+    if not address and not apt.is_root():
+        _refuse_if_stopped()
+        return ["docker.io", *([] if shutil.which("docker") else _client_package())]
     if not address and not shutil.which("dockerd"):
         _require_installable()
         return ["docker.io", "iptables", *([] if shutil.which("docker") else _client_package())]
@@ -71,6 +92,15 @@ def _client_package() -> list[str]:
         apt.refresh()
     found = [name for name in CLIENT_PACKAGES if shutil.which("apt-cache") and apt.has_candidate(name)]
     return [found[0] if found else CLIENT_PACKAGES[-1]]
+
+
+def _refuse_if_stopped() -> None:
+    # Its folder is not on an ordinary user's PATH.
+    if shutil.which("dockerd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"):
+        raise SetupError(
+            "No Docker Engine answers, though one is installed. Have root start it (sudo systemctl start docker), "
+            "or set DOCKER_HOST to one that runs."
+        )
 
 
 def _require_installable() -> None:

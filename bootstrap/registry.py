@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-from bootstrap import apt, ports, processes, venv
+from bootstrap import ports, processes, venv
 from bootstrap.engine_http import EngineClient
 from bootstrap.errors import SetupError
 from bootstrap.home import PYTHON, Home, write_private
@@ -64,11 +64,6 @@ def needs_packages(engine: str) -> list[str]:
     """Distribution packages without which no registry can be had here. Tries a pull where an engine answers."""
     if given() or _program() or (engine and _has_image(engine)):
         return []
-    if not apt.can_install():
-        raise SetupError(
-            f"A container registry is missing: the image {IMAGE} cannot be pulled from here. Install the package "
-            f"{PACKAGE}, or set SLIPWAY_STAGING_REGISTRY_ENGINE, SLIPWAY_STAGING_USERNAME and SLIPWAY_STAGING_PASSWORD."
-        )
     return [PACKAGE]
 
 

@@ -6,8 +6,10 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 from bootstrap import apt, assets, base_image, chromium, engine, postgres, redis, registry, standin, venv
+from bootstrap.errors import SetupError
 from bootstrap.home import PYTHON, SHARED, Home
 from bootstrap.report import say, step
 from bootstrap.run import run
@@ -33,6 +35,18 @@ def exclusive() -> Iterator[None]:
             say("Another set-up is running here; waiting for it ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def require_own_files(var: Path = SHARED.var, vendor: Path = assets.VENDOR) -> None:
+    """Raises SetupError for an ordinary user where somebody else, most often root, ran the set-up before."""
+    if apt.is_root() or not var.exists():
+        return
+    for path in (var, *var.iterdir(), vendor) if os.access(var, os.R_OK | os.X_OK) else (var,):
+        if path.exists() and path.stat().st_uid != os.geteuid():
+            raise SetupError(
+                f"{path} belongs to another user, who ran the set-up here before. Run it as that user again, use a "
+                f"clone of your own, or have what it made removed: sudo rm -r {var} {vendor}"
+            )
 
 
 def missing_packages(address: str, tests: bool) -> list[str]:

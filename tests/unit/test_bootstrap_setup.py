@@ -106,7 +106,8 @@ def test_no_engine_is_started_beside_another_daemon(bare: pytest.MonkeyPatch) ->
         engine.start()
 
 
-def test_without_engine_root_or_apt_it_says_what_to_install(bare: pytest.MonkeyPatch) -> None:
+def test_where_root_has_neither_an_engine_nor_apt_it_says_what_to_do(bare: pytest.MonkeyPatch) -> None:
+    bare.setattr(apt, "is_root", lambda: True)
     bare.setattr(apt, "can_install", lambda: False)
     bare.setattr(engine.shutil, "which", lambda name: None)
     with pytest.raises(SetupError, match="No Docker Engine answers"):
@@ -114,7 +115,8 @@ def test_without_engine_root_or_apt_it_says_what_to_install(bare: pytest.MonkeyP
 
 
 def test_packages_to_install_are_listed_once(bare: pytest.MonkeyPatch) -> None:
-    bare.setattr(setup.shutil, "which", lambda name: None)
+    bare.setattr(setup.shutil, "which", lambda name, path=None: None)
+    bare.setattr(setup.apt, "is_root", lambda: True)
     bare.setattr(setup.apt, "can_install", lambda: True)
     bare.setattr(setup.apt, "has_candidate", lambda name: name == "docker.io")
     bare.setattr(setup.registry, "given", lambda: None)
