@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -33,7 +34,7 @@ LOGGED = {
 #: How long the process runs between two looks.
 SLICE_SECONDS = 0.008
 #: What a worker's log says then.
-REDIS_GONE = "Connection to broker lost"
+REDIS_GONE = re.compile("Connection to broker lost|Cannot connect to redis|waits for Redis")
 #: How many containers an attempt has in the engine then: the room or the holder, and what runs in it.
 CONTAINERS = {"build": 2, "test": 2}
 
@@ -116,10 +117,12 @@ def strike(
 ) -> subprocess.Popen[bytes]:
     """Kill the victim while ``child`` stands still. Returns the worker that goes on: another one where this died."""
     if victim == "redis":
-        before = stack.log(queue).count(REDIS_GONE)
+        before = len(REDIS_GONE.findall(stack.log(queue)))
         stack.redis.kill()
         os.kill(child, signal.SIGCONT)
-        wait_until("the worker finds Redis gone", lambda: stack.log(queue).count(REDIS_GONE) > before, 30, every=0.02)
+        wait_until(
+            "the worker finds Redis gone", lambda: len(REDIS_GONE.findall(stack.log(queue))) > before, 30, every=0.02
+        )
         # The next step's hint must find it standing still.
         os.kill(child, signal.SIGSTOP)
         stack.redis.start()
