@@ -128,19 +128,25 @@ def test_up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def lint(arguments: argparse.Namespace) -> int:
-    """Check style, types, import rules, migrations and production settings."""
+def _set_up_python() -> None:
+    """The Python packages alone: enough for what starts no service."""
     with setup.exclusive():
         packages = venv.needs_packages()
         if packages:
-            apt.announce(packages, "the checks")
+            apt.announce(packages, "the Python packages")
             apt.install(packages)
         venv.ensure()
+
+
+def lint(arguments: argparse.Namespace) -> int:
+    """Check style, types, import rules, migrations and production settings."""
+    _set_up_python()
     return linting.run()
 
 
 def docs(arguments: argparse.Namespace) -> int:
     """Write docs/problems.md from the catalogue and the tests."""
+    _set_up_python()
     return linting.write_docs()
 
 

@@ -12,7 +12,13 @@ from urllib.parse import quote, urlencode, urlsplit
 from bootstrap.errors import SetupError
 
 API = "/v1.41"
-SECONDS = 10.0
+# An engine in the middle of other work may take this long for the smallest answer.
+SECONDS = 60.0
+PING_SECONDS = 20.0
+
+
+class EngineSilent(SetupError, TimeoutError):
+    """An engine that was asked and did not answer in time."""
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -53,19 +59,27 @@ class EngineClient:
         timeout: float = SECONDS,
         media: str = "application/json",
     ) -> tuple[int, bytes]:
-        """Status and body of one call. A body that is no dict is sent as it comes, in chunks."""
+        """Status and body of one call. A body that is no dict is sent as it comes, in chunks.
+
+        Raises EngineSilent after ``timeout`` seconds without a word, OSError where nobody answers.
+        """
         connection = self._connection(timeout)
         payload = json.dumps(body) if isinstance(body, dict) else body
         try:
             connection.request(method, API + path, body=payload, headers={"Content-Type": media})
             response = connection.getresponse()
             return response.status, response.read()
+        except TimeoutError as error:
+            raise EngineSilent(
+                f"The Docker Engine at {self.address} said nothing for {timeout:.0f} s. Run this again when it is "
+                f"less busy, or see what holds it up."
+            ) from error
         finally:
             connection.close()
 
     def answers(self) -> bool:
         try:
-            return self.call("GET", "/_ping", timeout=3)[0] == 200
+            return self.call("GET", "/_ping", timeout=PING_SECONDS)[0] == 200
         except (OSError, http.client.HTTPException):
             return False
 
@@ -101,4 +115,4 @@ class EngineClient:
 
     def remove_container(self, name: str) -> None:
         """Remove a container, running or not; no matter if there is none."""
-        self.call("DELETE", f"/containers/{quote(name)}?force=true", timeout=30)
+        self.call("DELETE", f"/containers/{quote(name)}?force=true")

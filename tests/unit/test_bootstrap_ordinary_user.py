@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import socket
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from bootstrap import apt, cli, debs, engine, setup
+from bootstrap import apt, cli, debs, engine, engine_http, setup
+from bootstrap.engine_http import EngineClient, EngineSilent
 from bootstrap.errors import SetupError
 
 DEBIAN = {"ID": "debian", "VERSION_CODENAME": "bookworm"}
@@ -74,9 +77,9 @@ def test_an_engine_that_is_installed_but_stopped_is_to_be_started(ordinary: pyte
 def test_a_socket_that_is_closed_to_the_user_is_opened_by_its_group(
     ordinary: pytest.MonkeyPatch, tmp_path: Path, number: int, command: str
 ) -> None:
-    socket = tmp_path / "docker.sock"
-    socket.touch()
-    ordinary.setattr(engine, "DEFAULT_SOCKET", socket)
+    path = tmp_path / "docker.sock"
+    path.touch()
+    ordinary.setattr(engine, "DEFAULT_SOCKET", path)
     ordinary.setattr(engine, "candidates", lambda: iter(()))
     ordinary.setattr(os, "access", lambda path, mode: False)
     ordinary.setattr(Path, "stat", lambda path, **options: os.stat_result((0o140660, 0, 0, 1, 0, number, 0, 0, 0, 0)))
@@ -143,3 +146,24 @@ def test_missing_package_lists_are_fetched_to_a_folder_of_the_users_own(
         "install",
     ]
     assert (tmp_path / "lists" / "partial").is_dir()
+
+
+def test_an_engine_that_says_nothing_ends_set_up_in_plain_words(
+    ordinary: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A busy engine is no traceback, and a pull that hangs is one that failed."""
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{folder}/s")
+        silent.listen()
+        client = EngineClient(f"unix://{folder}/s")
+        with pytest.raises(EngineSilent, match=f"unix://{folder}/s said nothing"):
+            client.call("GET", "/_ping", timeout=0.05)
+        ordinary.setattr(engine_http, "PING_SECONDS", 0.05)
+        assert not client.answers()
+
+    def stuck(arguments: object) -> int:
+        raise EngineSilent("The Docker Engine said nothing.")
+
+    ordinary.setitem(cli.VERBS, "down", stuck)
+    assert cli.main(["down"]) == 1
+    assert "The Docker Engine said nothing." in capsys.readouterr().err

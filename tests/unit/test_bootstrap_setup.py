@@ -49,6 +49,18 @@ def test_every_verb_of_the_makefile_exists() -> None:
     assert called <= set(cli.VERBS)
 
 
+@pytest.mark.parametrize(("verb", "work"), [("lint", "run"), ("docs", "write_docs")])
+def test_a_verb_that_needs_the_python_packages_brings_them(
+    bare: pytest.MonkeyPatch, tmp_path: Path, verb: str, work: str
+) -> None:
+    done: list[str] = []
+    bare.setattr(setup, "SHARED", Home(tmp_path))
+    bare.setattr(venv, "ensure", lambda: done.append("packages"))
+    bare.setattr(linting, work, lambda: done.append(work) or 0)
+    assert cli.main([verb]) == 0
+    assert done == ["packages", work]
+
+
 @pytest.mark.parametrize("path", [*venv.LOCKS, "bootstrap/locks/uv.txt", "bootstrap/locks/node.txt"])
 def test_python_locks_hold_hashes_and_no_addresses(path: str) -> None:
     text = (ROOT / path).read_text()
