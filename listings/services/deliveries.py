@@ -9,14 +9,14 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from time import perf_counter
 from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError, QuerySet
+from django.db.models import ProtectedError, QuerySet, Sum
 from django.utils import timezone
 
 from listings import blobs, links, problems
@@ -31,6 +31,8 @@ from listings.services.webhooks import name_of, secrets_of
 
 #: How many deliveries a webhook keeps: of senders that knew the secret, and of others.
 VERIFIED_KEPT, REFUSED_KEPT = 500, 50
+#: How much of their bodies, in bytes: who holds a secret can send the largest one again and again under new ids.
+BODIES_KEPT = 200 * 1024**2
 #: Decisions after which the same delivery id is not decided on again.
 SETTLED = (Decision.BUILT, Decision.ACKNOWLEDGED, Decision.IGNORED, Decision.FAILED)
 #: HTTP statuses of what is refused. A sender must not try again what would end the same way.
@@ -71,11 +73,12 @@ def receive(webhook: Webhook, headers: Headers, body: bytes, *, is_test: bool = 
         return [refuse(webhook, headers, error, body=body, started=started)]
     request = _Request(webhook, redacted_headers(headers), started, is_test)
     key = _key(provider.delivery_id(headers), body)
-    found = []
+    found, clean = [], cache(lambda: redacted(payload, secrets))
     for index, event in enumerate(events):
         own = f"{key}#{index}" if len(events) > 1 else key
-        found.append(_settle(request, event, own, partial(_keep, payload, index, secrets)))
+        found.append(_settle(request, event, own, partial(_keep, clean, index)))
     _prune(webhook.deliveries.exclude(decision=Decision.REFUSED), VERIFIED_KEPT)
+    _prune_bodies(webhook)
     return sorted(found, key=lambda delivery: _INTERESTING.index(Decision(delivery.decision)))
 
 
@@ -208,8 +211,8 @@ def reason(delivery: Delivery) -> str:
 # Bodies. Each is stored with an id of its own, so that no two deliveries share a file and each can be removed.
 
 
-def _keep(payload: dict[str, Any], index: int, secrets: Iterable[str]) -> Blob:
-    kept = {"id": uuid.uuid4().hex, "index": index, "payload": redacted(payload, secrets)}
+def _keep(clean: Callable[[], Any], index: int) -> Blob:
+    kept = {"id": uuid.uuid4().hex, "index": index, "payload": clean()}
     return blobs.store(json.dumps(kept, ensure_ascii=False).encode())
 
 
@@ -247,6 +250,20 @@ def _prune(deliveries: QuerySet[Delivery], keep: int) -> None:
         bodies = bodies_of(rows)
         rows.delete()
         drop_bodies(bodies)
+
+
+def _prune_bodies(webhook: Webhook) -> None:
+    """Remove the bodies of the oldest deliveries beyond BODIES_KEPT; the deliveries stay."""
+    rows = webhook.deliveries.exclude(body=None)
+    if (rows.aggregate(bytes=Sum("body__size"))["bytes"] or 0) <= BODIES_KEPT:
+        return
+    total, old = 0, []
+    for pk, sha256, size in rows.order_by("-created_at").values_list("pk", "body_id", "body__size"):
+        total += size
+        if total > BODIES_KEPT:
+            old.append((pk, sha256))
+    Delivery.objects.filter(pk__in=[pk for pk, _ in old]).update(body=None)
+    drop_bodies(sha256 for _, sha256 in old)
 
 
 # By hand.
