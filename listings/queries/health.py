@@ -259,6 +259,7 @@ def _database_size() -> int:
 
 def _facts() -> list[tuple[str, str]]:
     config = settings.SLIPWAY
+    count = sum(bool(key.strip()) for key in config.encryption_keys.get_secret_value().split(","))
     token = bool(config.metrics_token.get_secret_value())
     metrics = "with the token" if token else "nobody: no token is set" if config.is_production else "this machine only"
     return [
@@ -271,5 +272,5 @@ def _facts() -> list[tuple[str, str]]:
         ("Sign-up", config.signup),
         ("Mail", "by a server" if config.mail_url else "kept in the outbox"),
         ("Metrics", metrics),
-        ("Encryption keys", str(len([key for key in config.encryption_keys.get_secret_value().split(",") if key]))),
+        ("Encryption keys", str(count) if count else "one, made from the secret key"),
     ]

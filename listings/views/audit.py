@@ -15,7 +15,9 @@ PAGE = 50
 #: The nouns of ``noun.verb``, with the words of the filter.
 KINDS = (
     ("release", "Releases"), ("waiver", "Waivers"), ("policy", "Policies"), ("version", "Versions"), ("run", "Runs"),
-    ("step", "Steps"), ("listing", "Listings"), ("team", "Teams"), ("member", "Members"),
+    ("step", "Steps"), ("listing", "Listings"), ("webhook", "Webhooks"), ("delivery", "Deliveries"),
+    ("credential", "Credentials"), ("team", "Teams"), ("member", "Members"), ("invitation", "Invitations"),
+    ("encryption_keys", "Encryption keys"),
 )  # fmt: skip
 
 

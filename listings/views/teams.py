@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -63,9 +64,13 @@ def remove(request: HttpRequest, team: Team, member: Any) -> HttpResponse:
     """Owners remove anybody, members themselves. The service decides."""
     found = _member(team, member)
     leaves = found.user_id == request.user.pk
-    to = reverse("home") if leaves else reverse("team", args=[team.slug])
-    done = f"You left {team.name}." if leaves else f"{found.user} is no longer a member."
-    return act(request, to, lambda: teams.remove_member(request.user, found), done)
+    try:
+        teams.remove_member(request.user, found)
+    except ProblemError as error:
+        messages.error(request, sentences(error))
+        return redirect("team", team.slug)
+    messages.success(request, f"You left {team.name}." if leaves else f"{found.user} is no longer a member.")
+    return redirect("home") if leaves else redirect("team", team.slug)
 
 
 @require_POST

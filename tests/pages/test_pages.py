@@ -184,7 +184,8 @@ def test_members_roles_are_changed_and_members_removed(signed_in: Client, team: 
 
 def test_the_last_owner_cannot_leave(signed_in: Client, seller: Any, team: Team) -> None:
     member = team.memberships.get(user=seller)
-    signed_in.post(f"/t/{team.slug}/members/{member.pk}/remove/")
+    answer = signed_in.post(f"/t/{team.slug}/members/{member.pk}/remove/")
+    assert answer.headers["Location"] == f"/t/{team.slug}/members/"
     assert b"MEMBER-LAST-OWNER" in signed_in.get(f"/t/{team.slug}/members/").content
 
 

@@ -11,11 +11,13 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
+from listings import acts
 from listings.forms.policies import policy_text
 from listings.models import AuditEvent, Notice, Policy, Version
 from listings.policy_defaults import DEFAULT_POLICY
 from listings.queries.policies import differences
 from listings.services import audit, notices, waivers
+from listings.views.audit import KINDS
 from tests.pages import decisions
 from tests.pages.decisions import Page, look
 
@@ -135,6 +137,10 @@ def test_the_audit_history_is_filtered_by_kind_team_and_words(
     assert "another run" not in look(reviewer, reverse("audit"), team=draft.listing.team.slug).text
     assert "1 act match" in look(reviewer, reverse("audit"), q="another").text
     assert "Nothing matches" in look(reviewer, reverse("audit"), q="nobody did this").text
+
+
+def test_every_kind_of_act_can_be_filtered_for() -> None:
+    assert {name.partition(".")[0] for name in acts.ACTS} == {noun for noun, _ in KINDS}
 
 
 def test_the_audit_history_is_paged_and_keeps_its_filters(reviewer: Client, admin: Any) -> None:
