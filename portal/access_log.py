@@ -24,6 +24,8 @@ USER, PATH = "slipway.user", "slipway.path"
 _QUIET = re.compile(r"/(static/.*|healthz|readyz|metrics)")
 #: Parts of an address that open something to whoever has them.
 _KEYS = frozenset({"key", "token", "uidb36", "secret", "code"})
+#: The same where no view was found: without the last slash, for another host, or refused before.
+KEY_IN_PATH = re.compile(r"(/(?:invitations|account/password/reset/key|account/confirm-email)/)(?!\*\*\*)[^/\s]+")
 
 
 def logged(application: Application) -> Application:
@@ -52,7 +54,7 @@ def logged(application: Application) -> Application:
 
 
 def _tell(scope: Scope, status: int, request_id: str, seconds: float) -> None:
-    path = scope.get(PATH) or scope["path"]
+    path = KEY_IN_PATH.sub(r"\1***", scope.get(PATH) or scope["path"])
     # Status 0: the client went away, or the process failed, before there was an answer.
     is_quiet = _QUIET.fullmatch(path) and 0 < status < 400
     told = {

@@ -16,6 +16,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 
+from portal.access_log import KEY_IN_PATH
+
 MASK = "***"
 #: Shorter values would mask ordinary words.
 SHORTEST_SECRET = 6
@@ -54,6 +56,8 @@ class Redact:
             text = self._known.sub(MASK, text)
         if "@" in text and "://" in text:
             text = _URL.sub(rf"\1{MASK}@", text)
+        if "/" in text:  # Django names the path of what it refuses
+            text = KEY_IN_PATH.sub(rf"\1{MASK}", text)
         return _HEADER.sub(rf"\1\2{MASK}", text)
 
 
