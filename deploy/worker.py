@@ -44,7 +44,8 @@ def main() -> None:
     # Whoever worked under this name is dead: process numbers of another container say nothing about its folders.
     shutil.rmtree(data / "work" / name, ignore_errors=True)
     os.environ["SLIPWAY_WORKER_HOST"] = name
-    slots = os.environ.get("SLIPWAY_ENGINE_SLOTS") or "2" if queue == "engine" else "1"
+    # The clock's tick must not wait for a code host that is slow to take a report.
+    slots = (os.environ.get("SLIPWAY_ENGINE_SLOTS") if queue == "engine" else "") or "2"
     argv = command(queue, name, slots)
     os.execvp(argv[0], argv)
 
