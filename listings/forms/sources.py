@@ -167,6 +167,7 @@ class OriginForm(UploadingForm):
             self._judge(data, "git_url", origins.read_git)
             self._judge(data, "git_ref", addresses.parse_ref)
             self._judge(data, "directory", addresses.parse_directory)
+            self._judge(data, "git_url", lambda url: self._need_key(url, data))
             return None if self.errors.keys() & {"git_url", "git_ref", "directory", "git_credential"} else Origin(
                 SourceKind.GIT, git_url=data["git_url"], git_ref=data["git_ref"], directory=data["directory"],
                 credential=data["git_credential"],
@@ -179,6 +180,11 @@ class OriginForm(UploadingForm):
             SourceKind.IMAGE, upload=self.kept.get("bundle"), image_reference=data["image_reference"],
             credential=data["image_credential"],
         )  # fmt: skip
+
+    def _need_key(self, url: str, data: dict[str, Any]) -> None:
+        """No host lets anybody in by ssh without a key, public repository or not."""
+        if not data.get("git_credential") and origins.read_git(url).scheme == addresses.SSH:
+            self._need("git_credential", "ssh needs a deploy key. Choose or make one, or use the https:// address.")
 
     def _need(self, name: str, message: str) -> None:
         if name not in self.errors:

@@ -70,8 +70,9 @@ def test_a_version_from_git(signed_in: Client, listing: Listing, token: Credenti
         assert said in page
 
 
-def test_a_version_from_git_specified_here(signed_in: Client, listing: Listing) -> None:
-    data = typed(spec.parse(ALGORITHM), None, source_kind="git", git_url="git@git.example.com:acme/trees.git")
+def test_a_version_from_git_specified_here(signed_in: Client, seller: Any, listing: Listing) -> None:
+    url, key = "git@git.example.com:acme/trees.git", make(seller, listing.team, CredentialKind.SSH_KEY)
+    data = typed(spec.parse(ALGORITHM), None, source_kind="git", git_url=url, git_credential=str(key.pk))
     assert signed_in.post(url_of(listing), data).status_code == 302
     version = Version.objects.get()
     assert version.spec == spec.parse(ALGORITHM).as_json()
@@ -128,6 +129,15 @@ def test_a_problem_stands_at_its_field_and_everything_stays(
     assert shown["notes"].strip() == "From Git."
     assert f'value="{token.pk}" selected' in page
     assert f'value="{data["source_kind"]}" checked' in page
+    assert not Version.objects.exists()
+
+
+def test_an_ssh_address_asks_for_its_key(signed_in: Client, listing: Listing) -> None:
+    answer = signed_in.post(url_of(listing), git_data(git_url="git@git.example.com:a/b"))
+    page = text(answer)
+    assert answer.status_code == 422
+    assert "ssh needs a deploy key" in error_at(page, "git_credential")
+    assert Inputs(page).values["git_url"] == "git@git.example.com:a/b"
     assert not Version.objects.exists()
 
 

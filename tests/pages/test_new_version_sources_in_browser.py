@@ -102,11 +102,11 @@ def test_git_without_script(browser: Browser, live_server: Any, client: Client, 
     page = context.new_page()
     page.goto(address(listing))
     page.check("[name=source_kind][value=git]")
-    page.fill("#id_git_url", GIT)
+    page.fill("#id_git_url", "https://git.example.com/acme/trees.git")
     page.locator(".form-end .btn-primary").click()
     page.wait_for_url("**/versions/1.0.0/")
     context.close()
-    assert Version.objects.get().git_url == GIT
+    assert Version.objects.get().git_url == "https://git.example.com/acme/trees.git"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
