@@ -118,7 +118,9 @@ CASES = {
         "test", "TEST-TRAIN-TIMEOUT",
         packed(GOOD | {"train": script("yes over and over"), "slipway.yaml": SPEC + "    timeout_seconds: 10\n"}),
     ),
-    "container that forks": training("TEST-PROCESSES", "(while :; do sleep 60 & done)", "sleep 60 &", "exec sleep 5", test_pids=64),
+    "container that forks": training(
+        "TEST-PROCESSES", "(while :; do sleep 60 & done)", "sleep 60 &", "exec sleep 5", test_pids=64
+    ),
     "container that eats memory": training("TEST-MEMORY", "dd if=/dev/zero of=/dev/null bs=512M count=1"),
     "container that fills the disk": training(
         "TEST-DISK", "dd if=/dev/zero of=/opt/ml/model/big bs=1M count=600", "sleep 30", test_disk_mb=256
