@@ -126,13 +126,15 @@ def rotate_secret(user: Any, webhook: Webhook, now: datetime | None = None, *, m
     twice, nothing is rotated. Raises ProblemError HOOK-ROTATED for that.
     """
     require(user, Permission.RELEASE, webhook.listing.team)
-    webhook.refresh_from_db(from_queryset=Webhook.objects.select_for_update())
+    webhook.refresh_from_db()
     if mark and mark != secret_mark(webhook):
         raise ProblemError("HOOK-ROTATED")
-    secret = new_secret(webhook.provider)
-    webhook.previous_sealed, webhook.previous_until = webhook.sealed, (now or timezone.now()) + ROTATION
+    was, secret = webhook.sealed, new_secret(webhook.provider)
+    webhook.previous_sealed, webhook.previous_until = was, (now or timezone.now()) + ROTATION
     webhook.seal(secret)
-    webhook.save(update_fields=["sealed", "previous_sealed", "previous_until"])
+    columns = {name: getattr(webhook, name) for name in ("sealed", "previous_sealed", "previous_until")}
+    if not Webhook.objects.filter(pk=webhook.pk, sealed=was).update(**columns):
+        raise ProblemError("HOOK-ROTATED")
     _record(user, "webhook.rotate", webhook, previous_until=webhook.previous_until.isoformat())
     return secret
 

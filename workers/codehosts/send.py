@@ -126,6 +126,16 @@ def _require_host(credential: Credential, host: str) -> None:
         raise ProblemError("STATUS-NO-TOKEN", host=host)
 
 
+def _words(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout):
+        return "it took too long to answer"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not trusted"
+    if isinstance(error, requests.ConnectionError):
+        return "it cannot be reached"
+    return "the request failed"
+
+
 def _listed() -> frozenset[str]:
     return addresses.listed_hosts(settings.SLIPWAY.source_allow_hosts)
 
@@ -140,7 +150,7 @@ def _post(request: Request, token: Credential) -> tuple[str, int, str]:
                 )
             )
         except requests.RequestException as error:
-            raise ProblemError("STATUS-UNREACHABLE", host="The code host", detail=type(error).__name__) from None
+            raise ProblemError("STATUS-UNREACHABLE", host="The code host", detail=_words(error)) from None
         # Where the request really goes: what was typed may be read in more than one way.
         host = addresses.parse_host(str(asked.url))
         _require_host(token, host)
@@ -151,7 +161,7 @@ def _post(request: Request, token: Credential) -> tuple[str, int, str]:
                 return host, answer.status_code, _beginning(answer) if answer.status_code >= 300 else ""
         except requests.RequestException as error:
             way.raise_if_refused()
-            raise ProblemError("STATUS-UNREACHABLE", host=host, detail=type(error).__name__) from None
+            raise ProblemError("STATUS-UNREACHABLE", host=host, detail=_words(error)) from None
         finally:
             watch.cancel()
 
