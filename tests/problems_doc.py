@@ -41,7 +41,8 @@ class Marks:
             for mark in item.iter_markers("provokes"):
                 code, case = mark.args
                 name = item.nodeid.split("[")[0]
-                self.found.setdefault((case, code), name)
+                # Several tests may provoke a case, in an order that pytest chooses: the first by name is told.
+                self.found[case, code] = min(name, self.found.get((case, code), name))
 
 
 def marks() -> dict[tuple[str, str], str]:
