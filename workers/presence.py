@@ -23,6 +23,7 @@ from listings.models import WorkerProcess
 from listings.problems import ProblemError
 from listings.services import planning
 from workers import readiness, reaper
+from workers.forking import no_fork
 
 logger = logging.getLogger(__name__)
 
@@ -60,9 +61,14 @@ class Presence:
 
     def _repeat(self, name: str, work: Callable[[], None]) -> None:
         while not self._done.is_set():
-            close_old_connections()
+            with no_fork():
+                close_old_connections()
             try:
-                work()
+                if name == "readiness":  # asks everybody but the database, and may take its time
+                    work()
+                else:
+                    with no_fork():
+                        work()
             except (DatabaseError, InterfaceError):
                 logger.warning("%s: the database does not answer", name)
             except Exception:
