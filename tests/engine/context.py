@@ -11,6 +11,7 @@ from typing import Any
 
 from listings.models import Attempt, Run, Version
 from workers.engine import attempt_labels
+from workers.logs.lines import clip
 from workers.steps.contract import StepContext, Stop
 
 MAX_LINES = 20_000
@@ -23,13 +24,15 @@ class MemoryLog:
     lines: list[tuple[int, str, str]] = field(default_factory=list)
     count: int = 0
     secrets: set[str] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def line(self, text: str, stream: str = "out") -> int:
-        self.count += 1
-        self.lines.append((self.count, stream, text))
-        if len(self.lines) > 2 * MAX_LINES:
-            del self.lines[:MAX_LINES]
-        return self.count
+    def line(self, text: str, stream: str = "out", lost: int = 0) -> int:
+        with self.lock:
+            self.count += 1
+            self.lines.append((self.count, stream, clip(text, lost)))
+            if len(self.lines) > 2 * MAX_LINES:
+                del self.lines[:MAX_LINES]
+            return self.count
 
     def section(self, title: str) -> int:
         return self.line(f"== {title}", "slipway")

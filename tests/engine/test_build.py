@@ -154,10 +154,10 @@ def test_output_is_live_while_a_step_runs(bench: BuildBench) -> None:
     seen: list[float] = []
     write = log.line
 
-    def watched(text: str, stream: str = "out") -> int:
+    def watched(text: str, stream: str = "out", lost: int = 0) -> int:
         if text == "early" or text.startswith("late "):
             seen.append(time.monotonic())
-        return write(text, stream)
+        return write(text, stream, lost)
 
     log.line = watched  # type: ignore[method-assign]
     build.execute(context)

@@ -26,9 +26,9 @@ from workers.engine import attempt_labels, connect
 from workers.steps.contract import Stop
 
 class Out(MemoryLog):
-    def line(self, text, stream="out"):
+    def line(self, text, stream="out", lost=0):
         print(text, flush=True)
-        return super().line(text, stream)
+        return super().line(text, stream, lost)
 
 instance, context, base = sys.argv[1:]
 engine = connect()

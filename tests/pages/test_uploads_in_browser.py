@@ -88,6 +88,19 @@ def test_a_large_file_is_paused_and_resumed_and_becomes_a_version(
     assert Version.objects.get().source == Upload.objects.get()
 
 
+def test_a_form_that_is_sent_too_early_goes_when_its_file_is_there(
+    open_window: Open, seller: Any, listing: Listing, large: Path
+) -> None:
+    page = open_window(seller)
+    open_form(page, listing)
+    slow(page)
+    page.set_input_files("#id_source_file", large)
+    wait_until_arrived(page, 8 * MB)
+    with page.expect_navigation(timeout=60_000):
+        page.locator(".form-end .btn-primary").click()
+    assert Version.objects.get().source == Upload.objects.get()
+
+
 def test_a_closed_window_costs_only_the_piece_under_way(
     open_window: Open, seller: Any, listing: Listing, large: Path
 ) -> None:

@@ -89,15 +89,15 @@ class BuildOutput:
 
     def finish(self) -> None:
         for name, splitter in (("out", self._out), ("err", self._err)):
-            for line in splitter.last_texts():
-                self._line(line, name)
+            for line, lost in splitter.finish():
+                self._line(line, name, lost)
 
     def _stream(self, text: str) -> None:
         if text.startswith(_RED):
             # The engine paints what a RUN writes to stderr red; the page has a stream of its own for it.
             body = text.removeprefix(_RED).removesuffix(_PLAIN)
-            for line in self._err.texts(body.encode()):
-                self._line(line, "err")
+            for line, lost in self._err.feed(body.encode()):
+                self._line(line, "err", lost)
             return
         if text == "\n" and self._titled:
             self._titled = False  # the engine ends a step's title with a message of its own
@@ -110,14 +110,14 @@ class BuildOutput:
             self.step_text, self.container = started[3].strip(), ""
             self.step_line = self._log.section(f"Step {self.step}/{self.steps}: {self.step_text[:200]}")
             return
-        for line in self._out.texts(text.encode()):
-            self._line(line, "out")
+        for line, lost in self._out.feed(text.encode()):
+            self._line(line, "out", lost)
 
-    def _line(self, line: str, stream: str) -> None:
+    def _line(self, line: str, stream: str, lost: int) -> None:
         if stream == "out" and line.startswith(" ---> "):
             self._builder_line(line)
         else:
-            self._log.line(line, stream)
+            self._log.line(line, stream, lost)
 
     def _builder_line(self, line: str) -> None:
         running, image = _RUNNING.match(line), _IMAGE.match(line)

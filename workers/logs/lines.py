@@ -67,14 +67,6 @@ class LineSplitter:
         self._hold(tail)
         return lines
 
-    def texts(self, chunk: bytes) -> list[str]:
-        """Like ``feed`` without the losses, for who passes each line on to a log: it masks first and clips then."""
-        return [text for text, _ in self.feed(chunk)]
-
-    def last_texts(self) -> list[str]:
-        """Like ``finish``, without the losses."""
-        return [text for text, _ in self.finish()]
-
     def finish(self) -> list[tuple[str, int]]:
         """The line that had no end, if there is one."""
         return [self._take()] if self._partial or self._lost else []

@@ -81,12 +81,15 @@ class AttemptLog:
         """The spool's directory."""
         return self._spool.path
 
-    def line(self, text: str, stream: str = "out") -> int:
-        """Write one line (or several, if ``text`` holds line ends). Returns the number of the first."""
+    def line(self, text: str, stream: str = "out", lost: int = 0) -> int:
+        """Write one line (or several, if ``text`` holds line ends), of which ``lost`` bytes were never kept.
+
+        Returns the number of the first.
+        """
         first = 0
         for part in text.split("\n") if "\n" in text else (text,):
             shown = part.rstrip("\r").rpartition("\r")[2] if "\r" in part else part
-            number = self._write(shown, _kind(stream), 0)
+            number = self._write(shown, _kind(stream), lost)
             first = first or number
         return first
 

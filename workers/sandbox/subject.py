@@ -73,17 +73,17 @@ class OutputPump:
     def _run(self) -> None:
         splitters = {STDOUT: LineSplitter()}
         for stream, data in self._attachment.frames():
-            for text in splitters.setdefault(stream, LineSplitter()).texts(data):
-                self._line(text, stream)
+            self.last_output = time.monotonic()
+            for text, lost in splitters.setdefault(stream, LineSplitter()).feed(data):
+                self._line(text, stream, lost)
         for stream, splitter in splitters.items():
-            for text in splitter.last_texts():
-                self._line(text, stream)
+            for text, lost in splitter.finish():
+                self._line(text, stream, lost)
 
-    def _line(self, text: str, stream: int) -> None:
-        number = self._log.line(text, "out" if stream == STDOUT else "err")
-        self.last_output = time.monotonic()
+    def _line(self, text: str, stream: int, lost: int) -> None:
+        number = self._log.line(text, "out" if stream == STDOUT else "err", lost)
         self.lines += 1
-        timed = (self.last_output - self.start, number)
+        timed = (time.monotonic() - self.start, number)
         if len(self._first) < MAX_TIMED_LINES:
             self._first.append(timed)
         else:

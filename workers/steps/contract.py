@@ -86,8 +86,11 @@ class Stop:
 class Log(Protocol):
     """The attempt's log. Line numbers count from 1 and are stable."""
 
-    def line(self, text: str, stream: str = "out") -> int:
-        """Write one line from ``out`` or ``err`` (the container's) or ``slipway`` (ours). Returns its number."""
+    def line(self, text: str, stream: str = "out", lost: int = 0) -> int:
+        """Write one line from ``out`` or ``err`` (the container's) or ``slipway`` (ours). Returns its number.
+
+        ``lost`` bytes of it were never kept, and the line says so.
+        """
         ...
 
     def section(self, title: str) -> int:

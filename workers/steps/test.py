@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -25,7 +24,7 @@ from workers.sandbox.phase import Bench, Outcome
 from workers.sandbox.profile import Profile, profile_for
 from workers.sandbox.samples import Samples, wanted_by
 from workers.sandbox.staged import staged_image
-from workers.steps.contract import Log, StepContext
+from workers.steps.contract import StepContext
 
 #: Problems of a run that a call to nowhere may have caused: then the call itself fails its check.
 BROKEN_RUN = {"TEST-TRAIN-EXIT", "TEST-TRAIN-TIMEOUT", "TEST-TRAIN-IDLE", "TEST-SERVE-EXITED", "TEST-SERVE-PING",
@@ -36,29 +35,6 @@ BROKEN_RUN = {"TEST-TRAIN-EXIT", "TEST-TRAIN-TIMEOUT", "TEST-TRAIN-IDLE", "TEST-
 ENGINE_SECONDS = 900
 
 
-class SharedLog:
-    """The attempt's log for two writers: the container's output comes from a thread of its own."""
-
-    def __init__(self, log: Log) -> None:
-        self._log, self._lock = log, threading.Lock()
-
-    def line(self, text: str, stream: str = "out") -> int:
-        with self._lock:
-            return self._log.line(text, stream)
-
-    def section(self, title: str) -> int:
-        with self._lock:
-            return self._log.section(title)
-
-    def tail(self, count: int) -> list[tuple[int, str]]:
-        with self._lock:
-            return self._log.tail(count)
-
-    def add_secrets(self, secrets: Iterable[str]) -> None:
-        with self._lock:
-            self._log.add_secrets(secrets)
-
-
 def execute(context: StepContext) -> StepReport:
     """Train and serve the staged image as SageMaker would, with nothing to call.
 
@@ -66,7 +42,7 @@ def execute(context: StepContext) -> StepReport:
     comes back as a report with its problem, every check and all facts.
     """
     spec = VersionSpec.model_validate(context.facts["fetch"]["spec"])
-    log = SharedLog(context.log)
+    log = context.log
     engine = connect(timeout=ENGINE_SECONDS)
     try:
         holder_image = ensure_holder_image(engine)

@@ -47,6 +47,8 @@ const start = (box) => {
   const speed = speedometer();
   let running = null;
   let paused = false;
+  // The form's own button was pressed before the file was there.
+  let sendOn = null;
 
   const showKept = (shown) => {
     kept.hidden = !shown;
@@ -110,8 +112,12 @@ const start = (box) => {
       file.value = "";
       file.required = false;
       say("Uploaded and kept. It stays even if something else in the form has to change.");
+      const wanted = sendOn;
+      sendOn = null;
+      if (wanted) form.requestSubmit(wanted.submitter);
     },
     failed: (text) => {
+      sendOn = null;
       settle(file);
       box.dataset.state = "failed";
       file.value = "";
@@ -150,6 +156,7 @@ const start = (box) => {
   toggle.addEventListener("click", () => { if (paused) running?.resume(); else running?.pause(); });
   stop.addEventListener("click", () => {
     running?.cancel();
+    sendOn = null;
     settle(file);
     box.dataset.state = "";
     file.value = "";
@@ -172,7 +179,8 @@ const start = (box) => {
   form.addEventListener("submit", (event) => {
     if (!running) return;
     event.preventDefault();
-    say(paused ? "Paused: resume or cancel it before the form can be sent." : "Still uploading: the form can be sent when it is done.", true);
+    sendOn = paused ? null : { submitter: event.submitter };
+    say(sendOn ? "Still uploading: the form is sent as soon as it is done." : "Paused: resume or cancel it before the form can be sent.", true);
     box.scrollIntoView({ block: "center" });
   });
 };
