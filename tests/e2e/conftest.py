@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.aws_fixtures import standin, standin_server
+from tests.browser import browser
 from tests.engine.conftest import engine
 from tests.registry_fixtures import registry
 from tests.stack import data_dir, stack
 
-__all__ = ["data_dir", "engine", "registry", "stack", "standin", "standin_server"]
-
-# Playwright's loop runs in this thread; Django would refuse the database beside it.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM_EXECUTABLE", "/usr/bin/chromium")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield chromium
-        chromium.close()
+__all__ = ["browser", "data_dir", "engine", "registry", "stack", "standin", "standin_server"]
 
 
 @pytest.fixture

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import pytest
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-# Playwright's loop runs in this thread; Django would refuse the database beside it.
-os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+from tests.browser import browser
+
+__all__ = ["browser"]
 
 
 @pytest.fixture(autouse=True)
@@ -25,15 +25,6 @@ def own_cache(settings: Any) -> None:
 def signed_in(client: Client, seller: Any) -> Client:
     client.force_login(seller)
     return client
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = os.environ.get("CHROMIUM_EXECUTABLE", "/usr/bin/chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 def _is_fault(said: ConsoleMessage) -> bool:

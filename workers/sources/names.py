@@ -50,12 +50,12 @@ def leads_out(name: str, links: Mapping[str, str]) -> bool:
     A loop leads nowhere and is no escape.
     """
     here = name.split("/")[:-1]
-    todo = _steps(links[name])
-    if todo is None:
+    steps = _steps(links[name])
+    if steps is None:
         return True
     hops = 1
-    while todo:
-        part = todo.pop(0)
+    while steps:
+        part = steps.pop(0)
         if part == "..":
             if not here:
                 return True
@@ -71,7 +71,7 @@ def leads_out(name: str, links: Mapping[str, str]) -> bool:
             if ahead is None:
                 return True
             here.pop()
-            todo = ahead + todo
+            steps = ahead + steps
     return False
 
 
