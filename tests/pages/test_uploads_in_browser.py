@@ -101,6 +101,21 @@ def test_a_form_that_is_sent_too_early_goes_when_its_file_is_there(
     assert Version.objects.get().source == Upload.objects.get()
 
 
+def test_a_file_chosen_before_the_scripts_have_arrived_is_uploaded(
+    open_window: Open, seller: Any, listing: Listing, large: Path
+) -> None:
+    page = open_window(seller)
+    held: list[Route] = []
+    page.route(re.compile(r"/js/upload\."), lambda route: held.append(route))
+    page.goto(f"/t/{listing.team.slug}/listings/{listing.slug}/versions/new/", wait_until="commit")
+    page.set_input_files("#id_source_file", large)
+    assert held
+    assert page.locator(".upload-state").first.text_content() == ""
+    for route in held:
+        route.continue_()
+    expect_kept(page, large)
+
+
 def test_a_closed_window_costs_only_the_piece_under_way(
     open_window: Open, seller: Any, listing: Listing, large: Path
 ) -> None:

@@ -37,16 +37,20 @@ def send(hook: Webhook, body: bytes, *, announced: bool, headers: dict[str, str]
     }  # fmt: skip
     taken = 0
 
+    async def counted(scope: Any, receive: Any, send: Any) -> None:
+        async def counting() -> Any:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            return message
+
+        await application(scope, counting, send)
+
     async def talk() -> tuple[int, dict[str, Any]]:
-        nonlocal taken
-        web = ApplicationCommunicator(application, scope)
-        start = None
+        web = ApplicationCommunicator(counted, scope)
         for begin in range(0, len(body), MEGABYTE):
             piece = body[begin : begin + MEGABYTE]
             await web.send_input({"type": "http.request", "body": piece, "more_body": begin + MEGABYTE < len(body)})
-            taken += len(piece)
-            if not await web.receive_nothing(timeout=0.02):
-                break
         start = await web.receive_output(timeout=60)
         answer = await web.receive_output(timeout=60)
         await web.wait(timeout=60)

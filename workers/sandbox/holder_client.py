@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 from docker.types import Mount
 
@@ -102,6 +102,16 @@ class Holder:
     @property
     def network_mode(self) -> str:
         return f"container:{self.container.id}"
+
+    def has_ended(self) -> bool:
+        """Whether it is gone; asked after something in its namespace failed, so it waits a moment for the news."""
+        if self._gone.wait(1):
+            return True
+        try:
+            self.container.reload()
+        except NotFound:
+            return True
+        return not self.container.attrs["State"]["Running"]
 
     def close(self) -> None:
         try:

@@ -145,7 +145,7 @@ class Subject:
             self.container.start()
         except APIError as error:
             detail = str(error.explanation or error)
-            if "namespace path" in detail or "non running container" in detail:
+            if self.holder.has_ended():
                 raise ProblemError("TEST-HOLDER", reason="it ended", evidence=(Evidence(detail),)) from error
             if error.status_code in (400, 404, 500) and ("exec" in detail or "starting container process" in detail):
                 raise ProblemError("TEST-NO-PROGRAM", evidence=(Evidence(detail),), command=command) from error

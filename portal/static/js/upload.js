@@ -152,7 +152,8 @@ const start = (box) => {
   };
   showEarlier();
 
-  file.addEventListener("change", () => { if (file.files[0]) send(file.files[0]); });
+  const sendChosen = () => { if (file.files[0]) send(file.files[0]); };
+  file.addEventListener("change", sendChosen);
   toggle.addEventListener("click", () => { if (paused) running?.resume(); else running?.pause(); });
   stop.addEventListener("click", () => {
     running?.cancel();
@@ -183,6 +184,8 @@ const start = (box) => {
     say(sendOn ? "Still uploading: the form is sent as soon as it is done." : "Paused: resume or cancel it before the form can be sent.", true);
     box.scrollIntoView({ block: "center" });
   });
+  // Chosen before this script had arrived, or put back by the browser with the rest of the form.
+  sendChosen();
 };
 
 for (const box of document.querySelectorAll("[data-upload]")) start(box);
