@@ -18,7 +18,7 @@ NO_TESTS_COLLECTED = 5
 class Suite:
     """One run of pytest: folders below tests/, on one database, by ``workers`` processes side by side.
 
-    ``options`` are of tests/conftest.py.
+    ``options`` are pytest's and those of tests/conftest.py.
     """
 
     name: str
@@ -29,11 +29,12 @@ class Suite:
 
 
 PLAN = (
-    Suite("sqlite", ("unit", "services", "pages"), "sqlite", workers=3, options=("--no-browser",)),
-    Suite("sqlite-crash", ("crash",), "sqlite", workers=2),
-    Suite("postgresql", ("unit", "services", "pages"), "postgresql", workers=3, options=("--only-database",)),
-    Suite("postgresql-crash", ("crash",), "postgresql", workers=2),
-    Suite("engine", ("engine",), "postgresql", workers=3),
+    Suite("sqlite", ("unit", "services", "pages"), "sqlite", workers=4, options=("--no-browser",)),
+    # Every victim on PostgreSQL; on SQLite, whose locks are other ones, a forked child and a whole host.
+    Suite("sqlite-crash", ("crash",), "sqlite", workers=2, options=("-k", "child or group")),
+    Suite("postgresql", ("unit", "services", "pages"), "postgresql", workers=4, options=("--only-database",)),
+    Suite("postgresql-crash", ("crash",), "postgresql", workers=3),
+    Suite("engine", ("engine",), "postgresql", workers=4),
     Suite("outages", ("outages",), "postgresql", workers=2),
     Suite("e2e", ("e2e",), "postgresql", workers=1),
 )
@@ -94,7 +95,7 @@ def run(home: Home, env: dict[str, str], only: list[str]) -> int:
 
 def _pytest(home: Home, env: dict[str, str], suite: Suite, folders: list[Path], report: Path) -> int:
     url = postgres.ensure(home) if suite.database == "postgresql" else _sqlite(home)
-    command = [PYTHON, "-m", "pytest", "-q", "-ra", f"--junitxml={report}", *_workers(suite), *suite.options]
+    command = [PYTHON, "-m", "pytest", "-q", "-ra", "--tb=short", f"--junitxml={report}", *_workers(suite), *suite.options]
     code = show([*command, *folders], env={**env, "DATABASE_URL": url, "COLUMNS": os.environ.get("COLUMNS", "120")})
     return 1 if code == NO_TESTS_COLLECTED else code
 

@@ -47,13 +47,14 @@ def create_with_slug(
 
     ``key`` is the id that it gets. A form that is sent twice names the same, and the second sending makes nothing.
     """
-    creator = values.get("created_by")
+    ours = {"created_by": values.get("created_by"), **scope}
     for _ in range(_SLUG_TRIES):
         if key is not None:
-            made = model.objects.filter(pk=key, created_by=creator, **scope).first()
-            if made is not None:
+            # One look: between two, the same form sent twice could pass for somebody else's.
+            made = model.objects.filter(pk=key).first()
+            if made is not None and all(getattr(made, name) == value for name, value in ours.items()):
                 return made, False
-            if model.objects.filter(pk=key).exists():  # somebody else's
+            if made is not None:
                 key = None
         slug = unique_slug(model, text, length=length, **scope)
         try:
