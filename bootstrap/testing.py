@@ -95,7 +95,8 @@ def run(home: Home, env: dict[str, str], only: list[str]) -> int:
 
 def _pytest(home: Home, env: dict[str, str], suite: Suite, folders: list[Path], report: Path) -> int:
     url = postgres.ensure(home) if suite.database == "postgresql" else _sqlite(home)
-    command = [PYTHON, "-m", "pytest", "-q", "-ra", "--tb=short", f"--junitxml={report}", *_workers(suite), *suite.options]
+    command = [PYTHON, "-m", "pytest", "-q", "-ra", "--tb=short", f"--junitxml={report}"]
+    command += [*_workers(suite), *suite.options]
     code = show([*command, *folders], env={**env, "DATABASE_URL": url, "COLUMNS": os.environ.get("COLUMNS", "120")})
     return 1 if code == NO_TESTS_COLLECTED else code
 
