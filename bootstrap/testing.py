@@ -29,12 +29,12 @@ class Suite:
 
 
 PLAN = (
-    Suite("sqlite", ("unit", "services", "pages"), "sqlite", workers=4, options=("--no-browser",)),
+    Suite("sqlite", ("unit", "services", "pages"), "sqlite", workers=3, options=("--no-browser",)),
     # Every victim on PostgreSQL; on SQLite, whose locks are other ones, a forked child and a whole host.
-    Suite("sqlite-crash", ("crash",), "sqlite", workers=2, options=("-k", "child or group")),
-    Suite("postgresql", ("unit", "services", "pages"), "postgresql", workers=4, options=("--only-database",)),
+    Suite("sqlite-crash", ("crash",), "sqlite", workers=4, options=("-k", "child or group")),
+    Suite("postgresql", ("unit", "services", "pages"), "postgresql", workers=3, options=("--only-database",)),
     Suite("postgresql-crash", ("crash",), "postgresql", workers=3),
-    Suite("engine", ("engine",), "postgresql", workers=4),
+    Suite("engine", ("engine",), "postgresql", workers=3),
     Suite("outages", ("outages",), "postgresql", workers=2),
     Suite("e2e", ("e2e",), "postgresql", workers=1),
 )
