@@ -245,7 +245,9 @@ class Engine:
             except APIError as error:
                 if error.status_code != 409:  # 409: removal already in progress
                     raise
-            time.sleep(0.25)
+                time.sleep(0.25)
+            else:
+                return
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume; waits while a container that is being removed still counts as its user."""

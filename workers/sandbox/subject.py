@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,10 @@ from workers.sandbox.staged import StagedImage
 from workers.steps.contract import Log, Stop
 
 TICK_SECONDS = 0.25
+#: A container's output mostly ends with it: then so many quick looks (seconds apart) tell sooner than a tick.
+SOON_SECONDS, QUICK_LOOKS = 0.02, 10
 CANCEL_GRACE_SECONDS = 5
+SIGTERM_EXIT = 143
 MAX_KEPT_BYTES = 8 << 20
 MAX_TIMED_LINES = 10_000
 
@@ -43,8 +46,9 @@ class Exit:
 class OutputPump:
     """Copies a container's output to the attempt's log, line by line, from a thread of its own."""
 
-    def __init__(self, attachment: Attachment, log: Log) -> None:
-        self._attachment, self._log = attachment, log
+    def __init__(self, attachment: Attachment, log: Log, ended: Callable[[], object]) -> None:
+        """``ended`` is called, in the pump's thread, once there is no more output."""
+        self._attachment, self._log, self._ended = attachment, log, ended
         self._first: list[tuple[float, int]] = []
         self._last: deque[tuple[float, int]] = deque(maxlen=MAX_TIMED_LINES)
         self._kept: deque[str] = deque()
@@ -79,6 +83,7 @@ class OutputPump:
         for stream, splitter in splitters.items():
             for text, lost in splitter.finish():
                 self._line(text, stream, lost)
+        self._ended()
 
     def _line(self, text: str, stream: int, lost: int) -> None:
         number = self._log.line(text, "out" if stream == STDOUT else "err", lost)
@@ -113,6 +118,10 @@ class Subject:
         self.meter: Meter | None = None
         self._next_layer_check = 0.0
         self._layer_bytes = 0
+        # Set when the output has ended, or the step is told to stop.
+        self._news = threading.Event()
+        self._quick_looks = QUICK_LOOKS
+        stop.on_stop(self._news.set)
 
     def create(
         self, image: StagedImage, command: str, labels: Mapping[str, str], mounts: list[Mount], env: Mapping[str, str]
@@ -134,7 +143,7 @@ class Subject:
         self.id = str(self.container.id)
         self.created = True
         self._attachment = Attachment(self.engine, self.id)
-        self.pump = OutputPump(self._attachment, self.log)
+        self.pump = OutputPump(self._attachment, self.log, self._news.set)
 
     def start(self, command: str) -> None:
         """Raises ProblemError TEST-NO-PROGRAM where the engine cannot execute ``command``, TEST-HOLDER."""
@@ -177,26 +186,40 @@ class Subject:
 
         Raises StepStopped, ProblemError TEST-DISK (the container is killed first).
         """
-        self.stop.sleep(seconds)
+        self._nap(seconds)
         state = self.engine.api.inspect_container(self.id)["State"]
         if not state["Running"]:
             return self._ended(state)
         self._check_disk()
         return None
 
+    def _nap(self, seconds: float) -> None:
+        if not self._quick_looks:  # it runs on without an output
+            self.stop.sleep(seconds)
+        elif self._news.wait(seconds):
+            self._quick_looks -= 1
+            self.stop.sleep(min(seconds, SOON_SECONDS))
+        self.stop.check()
+
     def _ended(self, state: Mapping[str, Any]) -> Exit:
         spans.note("container", self._started_at, _finished_at(state))
         self.pump.join(10)
         self._check_disk()
-        self.out_of_memory = bool(state.get("OOMKilled")) or self.oom_events() > 0
-        return Exit(int(state["ExitCode"]), self.out_of_memory, self.seconds, str(state.get("Error", "")))
+        code = int(state["ExitCode"])
+        self.out_of_memory = bool(state.get("OOMKilled")) or self.oom_events(late=code not in (0, SIGTERM_EXIT)) > 0
+        return Exit(code, self.out_of_memory, self.seconds, str(state.get("Error", "")))
 
-    def oom_events(self) -> int:
-        """How often the kernel killed one of its processes for memory: also where the main process lived on."""
+    def oom_events(self, *, late: bool) -> int:
+        """How often the kernel killed one of its processes for memory: also where the main process lived on.
+
+        ``late``: wait up to a second for events that are on their way.
+        """
         now = time.time()
         since = now - (time.monotonic() - self.started) - 5
+        until = str(int(now) + 1) if late else f"{now:.6f}"
         wanted = {"container": self.id, "event": "oom"}
-        return sum(1 for _ in self.engine.api.events(since=int(since), until=int(now) + 1, filters=wanted))
+        with spans.span("engine"):
+            return sum(1 for _ in self.engine.api.events(since=int(since), until=until, filters=wanted))
 
     def _check_disk(self) -> None:
         profile = self.profile
@@ -244,6 +267,7 @@ class Subject:
 
     def close(self) -> None:
         """Stop and remove it, whatever its state; the cancel's grace is five seconds."""
+        self.stop.forget(self._news.set)
         if not self.created:
             return
         self.engine.stop_container(self.id, CANCEL_GRACE_SECONDS)
