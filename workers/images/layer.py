@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import tarfile
-import zlib
 from collections.abc import Callable
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, cast
+
+from isal import isal_zlib
 
 from listings.problems import ProblemError
 from workers.images.facts import FileEntry, Kind, LayerFacts
@@ -30,7 +31,10 @@ WANTED = frozenset(
 HEAD_BYTES = 256
 #: Marks of removed files and emptied directories: OCI image specification, "Whiteouts".
 WHITEOUT, OPAQUE, RESERVED = ".wh.", ".wh..wh..opq", ".wh..wh."
-_UNREADABLE = (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, OverflowError, RecursionError)
+_UNREADABLE = (
+    tarfile.TarError, EOFError, cast(type[Exception], isal_zlib.error), OSError, ValueError, OverflowError,
+    RecursionError,
+)  # fmt: skip
 
 
 def read_layer(
