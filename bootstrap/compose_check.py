@@ -10,7 +10,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -240,11 +240,7 @@ class Check:
     def survives_restarts(self) -> None:
         first, kinds = len(self._versions), itertools.cycle([("Mean", "Algorithm"), ("Served", "ModelPackage")])
         for service in RESTARTED:
-            if "active" not in self.ask(RUNS):
-                for _ in range(2):
-                    self.submit(*next(kinds), BUILD_PAUSE)
-            self.wait_for(RUNNING, bool, "a step should be running")
-            during = ", ".join(sorted(self.ask(RUNNING)))
+            during = self._until_running(kinds)
             with step(f"Restarting {service}"):
                 self.site.run("restart", service)
                 self.site.wait_ready([service])
@@ -254,6 +250,21 @@ class Check:
         with step("Publishing what was restarted under"):
             self.release(made, meanwhile=self._restart_control)
         self.show("those runs still end published", f"{len(made)} versions; {self._retried()}")
+
+    def _until_running(self, kinds: Iterator[tuple[str, str]]) -> str:
+        """The names of the steps that run now. Whenever all runs have ended, two more are submitted."""
+
+        def ready() -> bool:
+            if self.ask(RUNNING):
+                return True
+            runs = self.ask(RUNS)
+            if runs and "active" not in runs:
+                for _ in range(2):
+                    self.submit(*next(kinds), BUILD_PAUSE)
+            return False
+
+        wait_until(ready, lambda: f"no step runs; runs: {self.ask(RUNS)}, problems: {self.ask(PROBLEMS)}", RUN_SECONDS)
+        return ", ".join(sorted(self.ask(RUNNING)))
 
     def _restart_control(self) -> None:
         self.site.run("restart", "control")
