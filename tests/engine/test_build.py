@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
+from contextlib import suppress
 
 import pytest
+from docker.errors import APIError
 
 from tests.engine.build_fixtures import BASE, BuildBench
 from tests.engine.build_fixtures import bench as bench
 from tests.engine.context import MemoryLog
-from workers.engine import attempt_labels
+from workers.building import builder
+from workers.engine import attempt_labels, connect
 from workers.registries import DOCKER_MANIFEST
 from workers.steps import build
 from workers.steps.contract import StepStopped, Stop, StopReason
@@ -55,6 +59,44 @@ def test_a_second_build_takes_all_but_its_last_step_from_the_cache(bench: BuildB
     # The last image goes with its name: no image of a team stays reachable in the engine.
     assert (first.facts["cached"], second.facts["cached"]) == (0, 2)
     assert second.facts["staging_repository"] != first.facts["staging_repository"]
+
+
+def test_builds_that_share_steps_do_not_break_each_other(bench: BuildBench) -> None:
+    """One build's last image is another's cached step, and goes with the first one's name."""
+    shared = f"FROM {BASE}\nRUN echo {time.time_ns()}\n"
+    over = threading.Event()
+
+    def build_and_remove() -> None:
+        engine = connect()
+        while not over.is_set():
+            image, _ = engine.client.images.build(fileobj=io.BytesIO(shared.encode()), rm=True, forcerm=True)
+            with suppress(APIError):  # a child of it has come about
+                engine.api.remove_image(image.id, noprune=True)
+        engine.close()
+
+    other = threading.Thread(target=build_and_remove)
+    other.start()
+    try:
+        for number in range(6):
+            report, _ = bench.run(f"{shared}RUN echo {number}\n")
+            assert report.problem is None
+    finally:
+        over.set()
+        other.join()
+
+
+@pytest.mark.parametrize(
+    ("said", "lost"),
+    [
+        ("unknown parent image ID sha256:5f00", True),
+        ("failed to get digest sha256:11e0: open imagedb/content/sha256/11e0: no such file or directory", True),
+        ("No such image: sha256:5f00", True),
+        ('unable to find image "sha256:72f9"', True),
+        ("The command '/bin/sh -c echo unknown parent image ID sha256:1' returned a non-zero code: 1", False),
+    ],
+)
+def test_the_words_for_a_step_that_another_build_removed_are_known(said: str, lost: bool) -> None:
+    assert builder.lost_an_image(said) is lost
 
 
 def test_a_target_stage_is_built_and_a_missing_one_is_named(bench: BuildBench) -> None:

@@ -26,7 +26,7 @@ def test_a_registry_that_goes_away_in_the_middle_of_a_push(staged_there: Pipelin
     staged_there.drive(run, "fetch")
     with once("some of the image is there", lambda: own_registry.bytes_held > 4 << 20, own_registry.stop):
         staged_there.drive(run, "build")
-    assert_ended(run, "build", "BUILD-PUSH-REFUSED")
+        assert_ended(run, "build", "BUILD-PUSH-REFUSED")
     own_registry.start()
     staged_there.retry(run, "build")
     assert_succeeded(run, "build")

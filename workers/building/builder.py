@@ -16,6 +16,7 @@ from workers import spans
 from workers.building.dockerfile import Dockerfile
 from workers.building.meter import Meter
 from workers.building.room import Room
+from workers.building.staging import ImageGone
 from workers.building.stream import BuildOutput, Cut, guarded, messages
 from workers.engine import NO_CREDENTIALS, Engine
 from workers.steps.contract import Log, Stop
@@ -23,6 +24,9 @@ from workers.steps.contract import Log, Stop
 PLATFORM = "linux/amd64"
 _TAIL = 12
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_LOST = re.compile(
+    r"(unknown parent image ID|failed to get (digest|layer)|No such image:|unable to find image) [\"]?sha256:"
+)
 _FORK = re.compile(
     r"can'?t fork|cannot fork|fork: retry|fork failed|pthread_create failed|unable to create (?:new native )?thread|"
     r"can't start new thread|Resource temporarily unavailable",
@@ -52,7 +56,10 @@ class Built:
 
 
 def build(engine: Engine, room: Room, request: BuildRequest, parsed: Dockerfile, log: Log, stop: Stop) -> Built:
-    """Build one image. Raises StepStopped, or ProblemError with the code that says why it failed."""
+    """Build one image.
+
+    Raises StepStopped, ImageGone, or ProblemError with the code that says why it failed.
+    """
     cut, output = Cut(), BuildOutput(log)
     meter = Meter(engine, room, output, cut, request.disk_mb)
 
@@ -71,12 +78,22 @@ def build(engine: Engine, room: Room, request: BuildRequest, parsed: Dockerfile,
         with meter, spans.span("engine"):
             guarded(stop, cut, work)
     except APIError as error:
+        if lost_an_image(str(error.explanation or "")):
+            raise ImageGone from error
         raise _refused(error, request) from error
     if meter.problem is not None:
         raise ProblemError(meter.problem.code, evidence=_evidence(output, parsed, log), **meter.problem.report.params)
+    if output.error and output.exit_code is None and lost_an_image(output.error):
+        raise ImageGone(output.error)
     if output.error or not output.image:
         raise _judge(output, meter, parsed, log, room)
     return Built(output.image, output.steps, output.cached, meter.peak_pids, meter.peak_memory)
+
+
+def lost_an_image(message: str) -> bool:
+    """Whether the engine's words are those for a cached step's image that another build, for which it was the last
+    one, has just removed (Docker Engine 20.10: two builds that share steps)."""
+    return _LOST.match(message) is not None
 
 
 class _Stoppable:

@@ -28,7 +28,7 @@ class Staged:
 
 
 class ImageGone(Exception):
-    """The image went between its build and its tag: another build of the same content untagged it. Build again."""
+    """An image went in the middle of its build, or before its tag: another build of the same content removed it."""
 
 
 def new_repository() -> str:

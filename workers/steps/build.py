@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -108,10 +109,12 @@ class _Build:
         self, place: room.Room, request: builder.BuildRequest, parsed: dockerfile.Dockerfile, repository: str
     ) -> tuple[builder.Built, staging.Staged]:
         log, stop = self._step.log, self._step.stop
-        for _ in range(_TRIES):
-            built = builder.build(self._engine, place, request, parsed, log, stop)
-            log.section("Push to staging")
+        for left in reversed(range(_TRIES)):
+            # Without the cache, no step's image is another build's.
+            request = request if left else replace(request, no_cache=True)
             try:
+                built = builder.build(self._engine, place, request, parsed, log, stop)
+                log.section("Push to staging")
                 return built, staging.push(self._engine, built.image_id, self._registry, repository, log, stop)
             except staging.ImageGone:
                 log.line("Another build of the same content removed the image; building again.", "slipway")
