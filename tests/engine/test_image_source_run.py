@@ -32,9 +32,11 @@ pytestmark = pytest.mark.timeout(240)
 def built(engine: Engine) -> Iterator[str]:
     """An image that trains, built by the engine as a seller would; its local name."""
     name = f"seller.test/{uuid.uuid4().hex[:12]}:1"
+    # Content of its own: what another test builds and removes at the same time is not this image.
+    train = f"{TRAIN}# {uuid.uuid4()}\n"
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as archive:
-        for path, text in (("Dockerfile", DOCKERFILE), ("train", TRAIN)):
+        for path, text in (("Dockerfile", DOCKERFILE), ("train", train)):
             entry = tarfile.TarInfo(path)
             entry.size, entry.mode = len(text.encode()), 0o755
             archive.addfile(entry, io.BytesIO(text.encode()))
