@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 # Playwright's loop runs in this thread; Django would refuse the database beside it.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -21,3 +21,9 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield chromium
         chromium.close()
+
+
+def expect_no_sideways_scroll(page: Page) -> None:
+    """Fails unless the page, once it is there, fits its window; a page that is just arriving is waited for."""
+    page.wait_for_load_state()
+    page.wait_for_function("document.body && document.documentElement.scrollWidth <= window.innerWidth", timeout=5_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import tarfile
 import uuid
@@ -27,6 +28,9 @@ __all__ = ["aws", "engine", "images", "pipeline", "registry", "standin", "standi
 
 pytestmark = pytest.mark.timeout(240)
 
+#: skopeo does not read it from the environment.
+ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+
 
 @pytest.fixture
 def built(engine: Engine) -> Iterator[str]:
@@ -48,12 +52,13 @@ def built(engine: Engine) -> Iterator[str]:
 
 def publish(built: str, images: Images, theirs: SellerRegistry) -> tuple[Made, Manifest]:
     """As OCI with zstd layers, in an index beside an image for another machine. Returns the index and the image."""
-    subprocess.run(
+    copied = subprocess.run(
         ["skopeo", "--insecure-policy", "copy", "--format", "oci", "--dest-compress-format", "zstd",
-         "--dest-tls-verify=false", f"--dest-creds={USERNAME}:{PASSWORD}", f"docker-daemon:{built}",
-         f"docker://{images.reference('amd64')}"],
-        check=True, capture_output=True,
+         "--dest-tls-verify=false", f"--dest-creds={USERNAME}:{PASSWORD}", f"--src-daemon-host={ENGINE}",
+         f"docker-daemon:{built}", f"docker://{images.reference('amd64')}"],
+        capture_output=True, text=True,
     )  # fmt: skip
+    assert copied.returncode == 0, copied.stderr
     with theirs.client() as client:
         manifest = client.manifest(images.repository, "amd64")
         intel, arm = Made(manifest), image(layers(), architecture="arm64")

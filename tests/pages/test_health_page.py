@@ -20,6 +20,7 @@ from listings.models import Attempt, Delivery, Notice, Run, Webhook, WorkerProce
 from listings.reports import ProblemReport, StepReport
 from listings.services import dependencies, versions
 from tests import flow
+from tests.browser import expect_no_sideways_scroll
 from tests.services.live_fixtures import RealRedis, free_port, real_redis
 
 __all__ = ["real_redis"]
@@ -234,4 +235,4 @@ def test_an_open_page_shows_what_changes_without_being_touched(
     page.get_by_text("Nothing is wrong").wait_for()
     worker("engine@one", "engine", slots=0, problems=[{"code": "ENGINE-UNREACHABLE", "params": {}}])
     page.get_by_text("Start the engine, or correct DOCKER_HOST.").wait_for(timeout=25_000)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    expect_no_sideways_scroll(page)

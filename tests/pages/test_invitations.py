@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 from listings.models import Invitation, Listing, Membership, Role, Team
 from listings.services import invitations, teams
+from tests.browser import expect_no_sideways_scroll
 
 pytestmark = pytest.mark.django_db
 EMAIL, PASSWORD = "ines@example.com", "a-long-passphrase"
@@ -238,7 +239,7 @@ def test_the_pages_in_a_browser(
     page.get_by_label("E-mail").fill(EMAIL)
     page.get_by_role("button", name="Send invitation").click()
     expect(page.locator("#invitations")).to_contain_text(EMAIL)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    expect_no_sideways_scroll(page)
     made = Invitation.objects.get(email=EMAIL)
     link = page.get_by_label(f"Copy the link for {EMAIL}")
     assert link.get_attribute("data-copy") == invitations.link_to(made)
@@ -247,6 +248,6 @@ def test_the_pages_in_a_browser(
     expect(page.locator("#invitations")).to_contain_text("1 waiting")
     other = open_window(make_user("ines"), width=width, theme=theme)
     other.goto(path_of(made))
-    assert other.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    expect_no_sideways_scroll(other)
     other.get_by_role("button", name="Accept and join").click()
     expect(other.locator("body")).to_contain_text("You are a member of Acme Vision, as developer.")

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from listings import spec
 from listings.models import Listing, Upload, Version
+from tests.browser import expect_no_sideways_scroll
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Open = Callable[..., Page]
@@ -52,7 +53,7 @@ def test_the_open_form_fits_every_width(
     page.check("[name=spec_origin][value=here]")
     page.evaluate("document.querySelectorAll('.spec-section').forEach((section) => { section.open = true; })")
     expect(page.locator("#spec-listing-data .spec-rows").last).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    expect_no_sideways_scroll(page)
     for element in page.locator(".spec-here input:visible, .spec-here textarea:visible").all():
         box = element.bounding_box()
         assert box

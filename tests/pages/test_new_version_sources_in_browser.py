@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from listings.models import Credential, CredentialKind, Listing, SourceKind, Version
 from listings.services import credentials, standing_sources
 from listings.services.origins import Origin
+from tests.browser import expect_no_sideways_scroll
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Open = Callable[..., Page]
@@ -29,7 +30,7 @@ def key(seller: Any, listing: Listing) -> Credential:
 
 
 def fits(page: Page, width: int) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    expect_no_sideways_scroll(page)
     for element in page.locator("main input:visible, main textarea:visible, main select:visible").all():
         box = element.bounding_box()
         assert box
@@ -67,7 +68,7 @@ def test_a_version_from_git(open_window: Open, seller: Any, listing: Listing, ke
     assert (version.git_url, version.git_ref, version.directory) == (GIT, "", "models/trees")
     assert version.credential == key
     expect(page.locator("#evidence")).to_contain_text(GIT)
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    expect_no_sideways_scroll(page)
 
 
 def test_a_version_from_an_image_with_its_bundle(

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from listings.models import Listing, Upload, Version
 from listings.services import versions
 from tests import flow
+from tests.browser import expect_no_sideways_scroll
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Open = Callable[..., Page]
@@ -39,7 +40,7 @@ def test_no_page_scrolls_sideways_or_breaks_the_policy(
         "/search/?q=de", "/teams/new/", "/account/profile/", "/account/email/", "/account/2fa/",
     ):  # fmt: skip
         page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
+        expect_no_sideways_scroll(page)
         assert page.get_attribute("html", "data-bs-theme") == theme, address
 
 

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from listings import blobs
 from listings.models import IncomingUpload, Listing, Upload, Version
 from listings.services import incoming
+from tests.browser import expect_no_sideways_scroll
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Open = Callable[..., Page]
@@ -296,6 +297,6 @@ def test_it_fits_every_width(
     page.set_input_files("#id_source_file", large)
     expect(page.get_by_role("button", name="Pause")).to_be_visible(timeout=30_000)
     expect(page.locator(".upload-numbers").first).to_contain_text("MB")
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    expect_no_sideways_scroll(page)
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.locator("#id_source_file")).to_be_visible()
