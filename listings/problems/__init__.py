@@ -26,8 +26,10 @@ from listings.problems import (  # isort: skip
     release,
     source,
     spec,
+    serving,
     statuses,
     testing,
+    training,
     uploads,
 )
 
@@ -42,6 +44,8 @@ _MODULES = (
     image,
     image_source,
     testing,
+    training,
+    serving,
     push,
     governance,
     release,

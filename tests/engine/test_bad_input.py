@@ -131,7 +131,7 @@ CASES = {
 @pytest.fixture(autouse=True)
 def small_instances(monkeypatch: pytest.MonkeyPatch) -> None:
     """An instance type that is as small as the host's share, so that eating memory is the container's own fault."""
-    monkeypatch.setattr("workers.sandbox.profile.instance_sizes", lambda: {"ml.m5.large": (2.0, 0.25)})
+    monkeypatch.setattr("workers.sandbox.resources.profile.instance_sizes", lambda: {"ml.m5.large": (2.0, 0.25)})
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from listings.problems import ProblemError
 from workers.engine import Engine, attempt_labels
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.holder_image import ensure_holder_image
-from workers.sandbox.profile import require_limits
+from workers.sandbox.resources.profile import require_limits
 from workers.steps.contract import StepStopped, Stop, StopReason
 
 pytestmark = pytest.mark.timeout(120)

@@ -91,7 +91,7 @@ def test_a_fork_bomb_meets_its_limit(twin: Twin) -> None:
 
 
 def test_running_out_of_memory_is_told_apart_from_a_crash(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.sandbox.profile.instance_sizes", lambda: {"ml.m5.large": (2.0, 0.25)})
+    monkeypatch.setattr("workers.sandbox.resources.profile.instance_sizes", lambda: {"ml.m5.large": (2.0, 0.25)})
     ran = train(twin, "memory")
     assert ran.code == "TEST-MEMORY"
     assert ran.report.facts["training"]["exit_code"] == 137
@@ -169,7 +169,7 @@ def test_a_server_that_dies_of_a_request_fails_that_sample(twin: Twin) -> None:
 
 
 def test_a_server_deaf_to_sigterm_is_killed_with_a_warning(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.sandbox.serving.STOP_SECONDS", 3.0)
+    monkeypatch.setattr("workers.sandbox.serving.run.STOP_SECONDS", 3.0)
     ran = twin.serve("twin-hostile", "deaf")
     assert ran.code == ""
     assert ran.outcomes()["TEST-SERVE-STOP"] == "warn"
@@ -177,7 +177,7 @@ def test_a_server_deaf_to_sigterm_is_killed_with_a_warning(twin: Twin, monkeypat
 
 
 def test_an_endless_answer_is_cut_off(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.sandbox.serving.INVOCATION_SECONDS", 4.0)
+    monkeypatch.setattr("workers.sandbox.serving.run.INVOCATION_SECONDS", 4.0)
     ran = twin.serve("twin-hostile", "huge")
     assert ran.code == "TEST-REQUEST"
     assert "no answer in time" in ran.report.problem.params["reason"]

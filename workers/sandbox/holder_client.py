@@ -21,6 +21,7 @@ from listings.reports import Evidence
 from workers import spans
 from workers.engine import LABEL_ROLE, Engine
 from workers.sandbox.attach import STDOUT, Attachment
+from workers.sandbox.network import Network
 from workers.steps.contract import Stop
 
 READY_SECONDS = 30.0
@@ -68,18 +69,21 @@ class Holder:
         threading.Thread(target=self._read, name="holder-reader", daemon=True).start()
 
     @classmethod
-    def start(cls, engine: Engine, image: str, labels: Mapping[str, str], mounts: list[Mount], stop: Stop) -> Holder:
+    def start(
+        cls, engine: Engine, image: str, labels: Mapping[str, str], mounts: list[Mount], stop: Stop,
+        network: Network = Network.REFUSE,
+    ) -> Holder:  # fmt: skip
         """Start a holder and prove that its namespace leads nowhere.
 
         Raises ProblemError TEST-HOLDER (it does not work), TEST-NETWORK-OPEN (an interface besides ``lo``).
         """
         try:
-            holder = cls._started(engine, _create(engine, image, labels, mounts, with_ipv6=True))
+            holder = cls._started(engine, _create(engine, image, labels, mounts, network, with_ipv6=True))
         except APIError as error:
             if "ipv6" not in str(error):
                 raise
             # An engine host without IPv6 knows none of its settings; then no call can use it either.
-            holder = cls._started(engine, _create(engine, image, labels, mounts, with_ipv6=False))
+            holder = cls._started(engine, _create(engine, image, labels, mounts, network, with_ipv6=False))
         try:
             with spans.span("container"):
                 holder._await_ready(stop)
@@ -198,10 +202,11 @@ class Holder:
 
 
 def _create(
-    engine: Engine, image: str, labels: Mapping[str, str], mounts: list[Mount], *, with_ipv6: bool
+    engine: Engine, image: str, labels: Mapping[str, str], mounts: list[Mount], network: Network, *, with_ipv6: bool
 ) -> Container:
     return engine.create_container(
         image,
+        command=[network.value],
         labels={**labels, LABEL_ROLE: "holder"},
         network_mode="none",
         hostname=HOST_NAME,

@@ -14,8 +14,9 @@ from listings.problems import Owner, ProblemError, get
 from listings.reports import CheckOutcome, CheckReport, Evidence, ProblemReport
 from workers.engine import Engine
 from workers.sandbox.holder_client import Holder
+from workers.sandbox.network import Network
 from workers.sandbox.outgoing import describe
-from workers.sandbox.profile import Profile
+from workers.sandbox.resources.profile import Profile
 from workers.sandbox.staged import StagedImage
 from workers.sandbox.subject import Exit, Subject
 from workers.steps.contract import Log, Stop
@@ -45,6 +46,21 @@ class Bench:
     log: Log
     stop: Stop
     workdir: Path
+    network: Network = Network.REFUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened at one moment of a run, for its time axis. ``kind``: start, ping, request, load, signal,
+    out-of-memory, end or another short word; ``seconds`` since the container's start."""
+
+    seconds: float
+    kind: str
+    text: str
+    log_line: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"seconds": self.seconds, "kind": self.kind, "text": self.text, "log_line": self.log_line}
 
 
 @dataclass(slots=True)
@@ -52,12 +68,29 @@ class Outcome:
     """What one phase established. ``facts`` None: the phase never got as far."""
 
     phase: str
+    network: Network = Network.REFUSE
     checks: list[CheckReport] = field(default_factory=list)
     facts: dict[str, Any] | None = None
     outgoing: list[dict[str, Any]] = field(default_factory=list)
     lost_calls: int = 0
     peak_memory: int = 0
     problem: ProblemReport | None = None
+    marks: list[Mark] = field(default_factory=list)
+    seconds: float = 0.0
+    resources: dict[str, list[float]] = field(default_factory=dict)
+
+    def mark(self, seconds: float, kind: str, text: str, log_line: int | None = None) -> None:
+        self.marks.append(Mark(round(seconds, 3), kind, text, log_line))
+
+    def run_facts(self) -> dict[str, Any]:
+        """One container's life as the report shows it: its time axis, its marks, its resources."""
+        return {
+            "phase": self.phase,
+            "network": self.network.value,
+            "seconds": self.seconds,
+            "marks": [mark.as_json() for mark in self.marks],
+            "resources": self.resources,
+        }
 
     def add(self, outcome: CheckOutcome, code: str, *, evidence: tuple[Evidence, ...] = (), **params: object) -> None:
         texts = {key: str(value) for key, value in params.items()}
@@ -86,7 +119,7 @@ def containers(bench: Bench, outcome: Outcome, profile: Profile, path: str) -> I
         bench.engine.create_volume(name=volume, labels=bench.labels)
         stack.callback(bench.engine.remove_volume, volume)
         mount = Mount(target=path, source=volume, type="volume", no_copy=True)
-        holder = Holder.start(bench.engine, bench.holder_image, bench.labels, [mount], bench.stop)
+        holder = Holder.start(bench.engine, bench.holder_image, bench.labels, [mount], bench.stop, bench.network)
         stack.callback(holder.close)
         subject = Subject(bench.engine, holder, profile, bench.log, bench.stop, path)
         stack.callback(subject.close)
@@ -98,6 +131,7 @@ def containers(bench: Bench, outcome: Outcome, profile: Profile, path: str) -> I
             outcome.failed(error.code, error.report.evidence, **error.report.params)
         outcome.peak_memory = subject.peak_memory
         if subject.created:
+            outcome.seconds = subject.lived
             _record_calls(outcome, holder, subject)
             _judge_processes(outcome, subject)
 

@@ -21,8 +21,8 @@ from workers.engine import LABEL_ROLE, Engine
 from workers.logs.lines import LineSplitter
 from workers.sandbox.attach import STDOUT, Attachment
 from workers.sandbox.holder_client import Holder
-from workers.sandbox.meter import Meter
-from workers.sandbox.profile import DISK_RESERVE_BYTES, Profile
+from workers.sandbox.resources.meter import Meter
+from workers.sandbox.resources.profile import DISK_RESERVE_BYTES, Profile
 from workers.sandbox.staged import StagedImage
 from workers.steps.contract import Log, Stop
 
@@ -121,6 +121,7 @@ class Subject:
         # Set when the output has ended, or the step is told to stop.
         self._news = threading.Event()
         self._quick_looks = QUICK_LOOKS
+        self.started = self._lived = 0.0
         stop.on_stop(self._news.set)
 
     def create(
@@ -176,6 +177,11 @@ class Subject:
     def seconds(self) -> float:
         return round(time.monotonic() - self.started, 3)
 
+    @property
+    def lived(self) -> float:
+        """Seconds from its start to its end; to now where it runs; 0 where it never started."""
+        return self._lived or (self.seconds if self.started else 0.0)
+
     def idle_seconds(self) -> float:
         """For how long it has neither printed nor computed."""
         active_at = self.meter.active_at if self.meter else self.started
@@ -206,6 +212,7 @@ class Subject:
         self.pump.join(10)
         self._check_disk()
         code = int(state["ExitCode"])
+        self._lived = self._lived or self.seconds
         self.out_of_memory = bool(state.get("OOMKilled")) or self.oom_events(late=code not in (0, SIGTERM_EXIT)) > 0
         return Exit(code, self.out_of_memory, self.seconds, str(state.get("Error", "")))
 

@@ -17,13 +17,15 @@ from listings.problems import ProblemError
 from listings.reports import CheckOutcome, CheckReport, Evidence, StepReport
 from listings.spec.models import InferenceTest, TrainingTest, VersionSpec
 from workers.engine import LABEL_ATTEMPT, connect, problem_of
-from workers.sandbox import outgoing, serving, training
+from workers.sandbox import outgoing
 from workers.sandbox.holder_image import ensure_holder_image
 from workers.sandbox.model_files import Limits
 from workers.sandbox.phase import Bench, Outcome
-from workers.sandbox.profile import Profile, profile_for
+from workers.sandbox.resources.profile import Profile, profile_for
 from workers.sandbox.samples import Samples, wanted_by
+from workers.sandbox.serving import run as serving
 from workers.sandbox.staged import staged_image
+from workers.sandbox.training import run as training
 from workers.steps.contract import StepContext
 
 #: Problems of a run that a call to nowhere may have caused: then the call itself fails its check.
@@ -123,6 +125,7 @@ def _report(outcomes: list[Outcome], profiles: dict[str, Profile], model_sha256:
         "inference": by_phase.get("serve"),
         "model_sha256": model_sha256,
         "outgoing": calls,
+        "runs": [outcome.run_facts() for outcome in outcomes],
         "peak_memory_bytes": max((outcome.peak_memory for outcome in outcomes), default=0),
     }
     return StepReport(facts=facts, checks=tuple(checks), problem=problem)

@@ -12,9 +12,7 @@ from listings import blobs
 from listings.problems import ProblemError
 from listings.reports import CheckOutcome, Evidence
 from listings.spec.models import Training, TrainingTest
-from workers.sandbox import metrics
 from workers.sandbox.holder_client import Holder
-from workers.sandbox.layout import job_input, write_training_tar
 from workers.sandbox.model_files import Limits, collect
 from workers.sandbox.phase import (
     ML,
@@ -27,9 +25,11 @@ from workers.sandbox.phase import (
     send_archive,
     until_stopped,
 )
-from workers.sandbox.profile import Profile
+from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
 from workers.sandbox.subject import CANCEL_GRACE_SECONDS, Exit, Subject
+from workers.sandbox.training import metrics
+from workers.sandbox.training.layout import job_input, write_training_tar
 
 FAILURE_CHARACTERS = 1024  # so much of the file becomes the job's FailureReason
 

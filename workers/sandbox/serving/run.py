@@ -11,12 +11,12 @@ from docker.types import Mount
 from listings.problems import ProblemError
 from listings.reports import CheckOutcome, Evidence
 from listings.spec.models import InferenceTest, RequestSample
-from workers.sandbox.compare import difference
 from workers.sandbox.holder_client import Answer, Holder
 from workers.sandbox.model_files import Limits, unpack
 from workers.sandbox.phase import MODEL, Bench, Outcome, containers, judge_memory, meaning_of, send_archive
-from workers.sandbox.profile import Profile
+from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
+from workers.sandbox.serving.compare import difference
 from workers.sandbox.subject import Exit, Subject
 
 PORT = 8080

@@ -1,0 +1,1 @@
+"""The inference run: `serve` as SageMaker starts it, its probes, and its stop."""
