@@ -87,6 +87,7 @@ class Rows:
     hint: str = ""
     keyed: bool = False
     plain: bool = False
+    kinds: tuple[str, ...] = BOTH
     pack: Callable[[Item], Item] = _same
     unpack: Callable[[Item], Item] = _same
 

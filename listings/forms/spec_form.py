@@ -148,7 +148,8 @@ class SpecForm:
         parts: list[BoundRows | BoundFields] = []
         for part in section.parts:
             if isinstance(part, Rows):
-                parts.append(self._bind_rows(section, part))
+                if self.kind in part.kinds:
+                    parts.append(self._bind_rows(section, part))
             elif part in own:
                 if not parts or isinstance(parts[-1], BoundRows):
                     parts.append(BoundFields([]))
@@ -206,7 +207,7 @@ class SpecForm:
                 self._keep(bound.section.path, entry, bound.form)
             for rows in bound.rows:
                 put(own, rows.rows.path, self._read_rows(bound.section, rows))
-        if not get(data, "artifact.path"):
+        if not get(data, "artifact.path") and not get(data, "artifact.in_image"):
             data.pop("artifact", None)
         return data
 

@@ -129,6 +129,30 @@ _REQUESTS = Rows(
     ),
 )  # fmt: skip
 
+
+def _pack_container(item: Item) -> Item:
+    """Variables, typed one per line, as the mapping that the spec has. A line without = keeps its text as the name."""
+    pairs = (line.partition("=") for line in item.pop("environment"))
+    return {**item, "Environment": {name.strip(): value for name, _, value in pairs}}
+
+
+def _unpack_container(item: Item) -> Item:
+    return {**item, "environment": [f"{name}={value}" for name, value in (item.get("Environment") or {}).items()]}
+
+
+_CONTAINERS = Rows(
+    "Containers", "Inference pipeline", "container", kinds=(MODEL_PACKAGE,),
+    pack=_pack_container, unpack=_unpack_container,
+    hint="Only for a pipeline: two or more containers of this image, each of which gets the answer of the one before.",
+    entries=(
+        Entry("ContainerHostname", "Name", needed=True, width="third"),
+        Entry("artifact", "Its model.tar.gz", hint="A file of your source. Empty if the image holds its model.",
+              width="two-thirds"),
+        Entry("environment", "Environment", Style.LINES, "One NAME=value per line.", rows=2, width="full",
+              also=("Environment",)),
+    ),
+)  # fmt: skip
+
 _INPUT_PARAMETERS = Rows(
     "input.parameters", "Parameters of the input", "parameter",
     entries=(
@@ -191,10 +215,12 @@ SECTIONS: tuple[Section, ...] = (
         _media("SupportedContentTypes", "Content types it reads"),
         _media("SupportedResponseMIMETypes", "Content types it answers"),
         _pairs("Environment", "Environment", "variable", "Variables of the container."),
+        _CONTAINERS,
     ), switch=_SWITCH),
     Section("artifact", "artifact", "Model artifact", "package",
             "Where your source holds model.tar.gz, if it was not uploaded above.", (
         Entry("path", "Path", hint="Relative to the root of the source."),
+        Entry("in_image", "The image holds the model", Style.FLAG),
     ), (MODEL_PACKAGE,)),
     Section("tests-training", "tests.training", "Test of training", "flask",
             "Run without a network. AWS shows validation data to buyers: public data only.", (

@@ -152,6 +152,12 @@ _TRAINING = (
         "Remove the section, or correct “kind”.",
         _SAGEMAKER,
     ),
+    _spec(
+        "ARTIFACT-TWICE",
+        "The model is in two places",
+        "“{path}” and “{other}” both say where the model is.",
+        "Keep one: the path of an archive in the source, in_image, or an archive for each container of a pipeline.",
+    ),
     _spec("DUPLICATE-NAME", "Named twice", "The {what} “{name}” is already in the list.", "Keep one of the two."),
     _spec(
         "RANGE-MEMBER",

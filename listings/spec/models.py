@@ -7,6 +7,7 @@ listing texts from the Catalog API's published shapes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -113,21 +114,34 @@ class Training(Part):
     SupportedTuningJobObjectiveMetrics: list[ObjectiveMetric] = []
 
 
+class PipelineContainer(Part):
+    """One container of an inference pipeline. All of them run the version's image; ``Environment`` and ``artifact``
+    (the path of its ``model.tar.gz`` in the source, none where the image holds its model) tell them apart."""
+
+    ContainerHostname: Annotated[str, AwsText("ContainerHostname", minimum=1)]
+    Environment: dict[EnvironmentKey, EnvironmentValue] = Field({}, max_length=100)
+    artifact: SourcePath | None = None
+
+
 class Inference(Part):
-    """SageMaker's InferenceSpecification without the container. Marketplace products are unversioned,
-    for which SageMaker wants both lists of instance types."""
+    """SageMaker's InferenceSpecification without images. Marketplace products are unversioned, for which SageMaker
+    wants both lists of instance types. ``Containers`` is empty unless this is an inference pipeline; ``Environment``
+    is then common to all of them."""
 
     SupportedTransformInstanceTypes: list[TransformInstanceType] = Field([], json_schema_extra=NEEDED)
     SupportedRealtimeInferenceInstanceTypes: list[RealtimeInstanceType] = Field([], json_schema_extra=NEEDED)
     SupportedContentTypes: list[MediaType] = Field([], json_schema_extra=NEEDED)
     SupportedResponseMIMETypes: list[ResponseType] = Field([], json_schema_extra=NEEDED)
     Environment: dict[EnvironmentKey, EnvironmentValue] = Field({}, max_length=100)
+    Containers: list[PipelineContainer] = Field([], max_length=15)
 
 
 class Artifact(Part):
-    """Where in the source a model package's ``model.tar.gz`` is, unless it is uploaded by itself."""
+    """Where in the source a model package's ``model.tar.gz`` is, unless it is uploaded by itself. ``in_image``: there
+    is none, the image holds the model."""
 
     path: SourcePath | None = None
+    in_image: Flag = False
 
 
 class ChannelSample(Part):
@@ -255,20 +269,30 @@ class VersionSpec(Part):
         return found
 
     def inference_specification(
-        self, image: str = "", digest: str = "", model_data_url: str = ""
+        self, image: str = "", digest: str = "", model_data_urls: Sequence[str] = ()
     ) -> dict[str, Any] | None:
         """InferenceSpecification of either Create call; None for an algorithm that only trains.
 
-        With ``image``, its one container is filled in (an algorithm has no model data of its own).
+        With ``image``, its containers are filled in: one, or those of the pipeline. ``model_data_urls`` holds one
+        entry for each, "" where there is no archive (an algorithm has no model data of its own).
         """
         if self.inference is None:
             return None
         found = _plain(self.inference)
-        environment = found.pop("Environment", {})
+        common = found.pop("Environment", {})
+        links = found.pop("Containers", None) or [{}]
         if image:
-            given = {"Image": image, "ImageDigest": digest, "ModelDataUrl": model_data_url, "Environment": environment}
-            found = {"Containers": [{key: value for key, value in given.items() if value}], **found}
+            urls = [*model_data_urls, *[""] * (len(links) - len(model_data_urls))]
+            containers = [_container(image, digest, url, common, link) for link, url in zip(links, urls, strict=True)]
+            found = {"Containers": containers, **found}
         return found
+
+    def container_environments(self) -> list[dict[str, str]]:
+        """The environment of each inference container, in the order of the chain."""
+        if self.inference is None:
+            return []
+        common = self.inference.Environment
+        return [{**common, **link.Environment} for link in self.inference.Containers] or [dict(common)]
 
     def training_input_mode(self) -> str | None:
         """The mode in which every tested channel can be read, File before FastFile before Pipe."""
@@ -295,6 +319,20 @@ class VersionSpec(Part):
     def stored(cls, data: dict[str, Any]) -> Self:
         """Read back what ``as_json`` gave."""
         return cls.model_validate(data)
+
+
+def _container(
+    image: str, digest: str, model_data_url: str, common: dict[str, str], link: dict[str, Any]
+) -> dict[str, Any]:
+    """A ContainerDefinition; ``link`` is the pipeline's own part of it."""
+    given = {
+        "ContainerHostname": link.get("ContainerHostname"),
+        "Image": image,
+        "ImageDigest": digest,
+        "ModelDataUrl": model_data_url,
+        "Environment": {**common, **link.get("Environment", {})},
+    }
+    return {key: value for key, value in given.items() if value}
 
 
 def _plain(part: Part) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from listings.spec.errors import Loc
 from listings.spec.models import VersionSpec
 from listings.spec.types import media_type, nearest
 
+#: One container alone is no pipeline; SageMaker chains up to 15.
+SMALLEST_PIPELINE = 2
 _SECRET_NAME = re.compile(r"(?i)(^|_)(token|secret|password|passwd|api_?key|private_?key|access_?key)(_|$)")
 
 
@@ -74,6 +76,27 @@ def _sections_of_model_packages(spec: VersionSpec) -> Iterator[Broken]:
         yield Broken("SPEC-SECTION-MISSING", ("inference",), {"section": "inference", "kind": spec.kind})
     if spec.kind == "Algorithm" and spec.artifact is not None:
         yield Broken("SPEC-SECTION-FOREIGN", ("artifact",), {"section": "artifact", "kind": spec.kind})
+
+
+@_reads("artifact")
+def _the_model_lies_in_one_place(spec: VersionSpec) -> Iterator[Broken]:
+    if spec.artifact is not None and spec.artifact.path and spec.artifact.in_image:
+        yield Broken("SPEC-ARTIFACT-TWICE", ("artifact", "in_image"), {"other": "artifact.path"})
+
+
+@_reads("kind", "inference", "artifact")
+def _pipelines_are_sound(spec: VersionSpec) -> Iterator[Broken]:
+    links = spec.inference.Containers if spec.inference else []
+    if not links:
+        return
+    loc: Loc = ("inference", "Containers")
+    if spec.kind == "Algorithm":
+        yield Broken("SPEC-SECTION-FOREIGN", loc, {"section": "inference.Containers", "kind": spec.kind})
+    if len(links) < SMALLEST_PIPELINE:
+        yield Broken("SPEC-COUNT", loc, {"count": str(len(links)), "limit": f"at least {SMALLEST_PIPELINE}"})
+    yield from _twice((link.ContainerHostname for link in links), loc, "container", "ContainerHostname")
+    if spec.artifact is not None:
+        yield Broken("SPEC-ARTIFACT-TWICE", ("artifact",), {"other": "inference.Containers"})
 
 
 @_reads("kind", "training", "inference", "tests")

@@ -72,14 +72,18 @@ class Pusher:
         self.spec = ALGORITHM
         self.number = "1.0.0"
         self.artifact: bytes | None = None
+        self.pipeline: dict[str, bytes] = {}
         self.log = MemoryLog()
 
     def context(self, stop: Stop | None = None) -> StepContext:
         source = blobs.store(archive(SOURCE))
         fetch: dict[str, Any] = {
             "archive_sha256": source.sha256, "spec": spec_of(self.spec).as_json(),
-            "artifact_sha256": None, "artifact_bytes": None,
+            "artifact_sha256": None, "artifact_bytes": None, "artifacts": {},
         }  # fmt: skip
+        for name, content in self.pipeline.items():
+            kept = blobs.store(content)
+            fetch["artifacts"][name] = {"sha256": kept.sha256, "bytes": kept.size}
         if self.artifact is not None:
             kept = blobs.store(self.artifact)
             fetch |= {"artifact_sha256": kept.sha256, "artifact_bytes": kept.size}
@@ -190,6 +194,12 @@ class TestInputs:
         assert facts["artifact_uri"].endswith("/model.tar.gz")
         assert pusher.objects(facts["artifact_uri"]) == {"": b"a model"}
         assert facts["validation"]["training"] == {}
+
+    def test_each_archive_of_a_pipeline_lies_under_its_digest(self, pusher: Pusher) -> None:
+        pusher.spec, pusher.pipeline = MODEL_PACKAGE, {"features": b"one", "model": b"two"}
+        facts = pusher.run()
+        found = {name: pusher.objects(uri)[""] for name, uri in facts["artifact_uris"].items()}
+        assert (found, facts["artifact_uri"]) == ({"features": b"one", "model": b"two"}, None)
 
     def test_nothing_is_uploaded_twice(self, pusher: Pusher) -> None:
         pusher.run()

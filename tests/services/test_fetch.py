@@ -218,6 +218,39 @@ def test_artifacts_wrapped_in_a_directory_are_warned_about(fetched):
     assert (check.outcome, check.params["top"]) == (CheckOutcome.WARN, "model")
 
 
+PIPELINE = MODEL_PACKAGE.replace("artifact: {path: model.tar.gz}\n", "").replace(
+    "tests:\n",
+    """\
+  Containers:
+    - {ContainerHostname: features}
+    - {ContainerHostname: model, artifact: parts/model.tar.gz}
+tests:
+""",
+)
+
+
+def test_each_container_of_a_pipeline_has_its_own_archive_from_the_source(fetched):
+    source = tar(*TREE, ("parts/model.tar.gz", MODEL), ("slipway.yaml", PIPELINE.encode()))
+    report, log = fetched(source, Kind.MODEL_PACKAGE, MODEL)
+    assert report.problem is None
+    (name, kept), *others = report.facts["artifacts"].items()
+    assert (name, kept["bytes"], others) == ("model", len(MODEL), [])
+    assert report.facts["artifact_sha256"] is None
+    assert "each container of a pipeline names its own" in log
+
+
+def test_an_archive_of_a_pipeline_that_is_not_in_the_source_is_missed(fetched):
+    source = tar(*TREE, ("slipway.yaml", PIPELINE.encode()))
+    assert refused(fetched, source, Kind.MODEL_PACKAGE)[0] == "SOURCE-NO-ARTIFACT"
+
+
+def test_a_model_in_the_image_needs_no_archive(fetched):
+    spec = MODEL_PACKAGE.replace("{path: model.tar.gz}", "{in_image: true}")
+    report, log = fetched(tar(*TREE, ("slipway.yaml", spec.encode())), Kind.MODEL_PACKAGE, MODEL)
+    assert (report.problem, report.facts["artifact_sha256"], report.facts["artifacts"]) == (None, None, {})
+    assert "the image holds the model" in log
+
+
 def test_an_algorithms_uploaded_artifact_is_not_used(fetched):
     report, log = fetched(tar(*TREE, ("slipway.yaml", ALGORITHM.encode())), artifact=MODEL)
     assert report.facts["artifact_sha256"] is None

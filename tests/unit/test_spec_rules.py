@@ -196,7 +196,7 @@ def test_aws_specifications_carry_image_digest_and_nothing_empty():
     assert "Environment" not in inference
     package = parse(MODEL_PACKAGE)
     assert package.training_specification() is None
-    assert package.inference_specification("i", "d", "s3://b/m")["Containers"][0]["ModelDataUrl"] == "s3://b/m"
+    assert package.inference_specification("i", "d", ["s3://b/m"])["Containers"][0]["ModelDataUrl"] == "s3://b/m"
     assert spec.training_input_mode() == "File"
 
 

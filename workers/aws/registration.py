@@ -59,9 +59,7 @@ def register_request(spec: VersionSpec, push: Mapping[str, Any], team: Registrat
     Raises ProblemError REGISTER-FACTS-MISSING.
     """
     image, digest = f"{_need(push, 'repository_uri')}:{_need(push, 'tag')}", _need(push, "digest")
-    inference = spec.inference_specification(
-        image, digest, _need(push, "artifact_uri") if spec.kind == "ModelPackage" else ""
-    )
+    inference = spec.inference_specification(image, digest, _model_data_urls(spec, push))
     params: dict[str, Any] = {
         f"{spec.kind}Name": name,
         f"{spec.kind}Description": spec.listing.short_description[:1024].replace("\n", " "),
@@ -75,6 +73,18 @@ def register_request(spec: VersionSpec, push: Mapping[str, Any], team: Registrat
     }
     params = {key: value for key, value in params.items() if value not in (None, "")}
     return Registration(spec.kind, name, params, _hash(params))
+
+
+def _model_data_urls(spec: VersionSpec, push: Mapping[str, Any]) -> list[str]:
+    """Of each inference container, "" where its model lies in the image."""
+    if spec.kind != "ModelPackage":
+        return []
+    links = spec.inference.Containers if spec.inference else []
+    if links:
+        uris = push.get("artifact_uris") or {}
+        return [_need(uris, link.ContainerHostname) if link.artifact else "" for link in links]
+    in_image = spec.artifact is not None and spec.artifact.in_image
+    return [str(push.get("artifact_uri") or "") if in_image else _need(push, "artifact_uri")]
 
 
 def _hash(params: Mapping[str, Any]) -> str:

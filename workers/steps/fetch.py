@@ -1,7 +1,7 @@
 """fetch: from an upload, a Git repository or an image's bundle to one normalised archive, a checked spec and artifact.
 
-Establishes ``archive_sha256, archive_bytes, files, spec, artifact_sha256, artifact_bytes, commit``, and for an image
-``image`` (see ``workers.sources.image.stage``).
+Establishes ``archive_sha256, archive_bytes, files, spec, artifact_sha256, artifact_bytes, artifacts, commit``, and for
+an image ``image`` (see ``workers.sources.image.stage``).
 """
 
 from __future__ import annotations
@@ -40,15 +40,14 @@ def execute(context: StepContext) -> StepReport:
             context.log.line(f"{SPEC_FILE}: {problem}", "slipway")
         return StepReport(problem=errors.as_report())
     checks = [CheckReport(code, CheckOutcome.PASS) for code in _ARCHIVE_CODES]
-    artifact = _artifact(context, spec, normal, archive, checks)
+    artifacts = _artifacts(context, spec, normal, archive, checks)
     checks.append(_publication(spec))
     facts: dict[str, Any] = {
         "archive_sha256": archive.sha256,
         "archive_bytes": archive.size,
         "files": normal.files,
         "spec": spec.as_json(),
-        "artifact_sha256": artifact.sha256 if artifact else None,
-        "artifact_bytes": artifact.size if artifact else None,
+        **artifacts,
         "commit": None,
         **more,
     }
@@ -140,20 +139,45 @@ def _check_against_source(context: StepContext, spec: VersionSpec, normal: Norma
         raise SpecErrors(found)
 
 
-def _artifact(
+def _artifacts(
     context: StepContext, spec: VersionSpec, normal: Normalised, archive: Blob, checks: list[CheckReport]
-) -> Blob | None:
-    """The model's own archive, checked: the uploaded one, else the one in the source."""
-    version = context.version
-    if spec.kind != "ModelPackage":
-        if version.artifact is not None:
-            context.log.line("An algorithm makes its own artifacts; the uploaded ones are not used.", "slipway")
-        return None
+) -> dict[str, Any]:
+    """The model's own archives, checked: the uploaded one, else those in the source, as facts.
+
+    ``artifact_sha256`` and ``artifact_bytes`` are those of the one archive, None where there is none;
+    ``artifacts`` has the same of each container of a pipeline that has one.
+    """
+    facts: dict[str, Any] = {"artifact_sha256": None, "artifact_bytes": None, "artifacts": {}}
+    links = spec.inference.Containers if spec.inference else []
+    in_image = spec.artifact is not None and spec.artifact.in_image
+    unused = _why_unused(spec.kind, bool(links), in_image)
+    if context.version.artifact is not None and unused:
+        context.log.line(f"The uploaded model artifact is not used: {unused}.", "slipway")
+    if spec.kind != "ModelPackage" or in_image:
+        return facts
     context.log.section("Model artifacts")
-    if version.artifact is not None:
-        name, blob = version.artifact.filename, version.artifact.blob
-    else:
-        name, blob = _artifact_in_source(spec, normal, archive)
+    if not links:
+        name, blob = _one_artifact(context, spec, normal, archive)
+        _examine(context, name, blob, checks)
+        return facts | {"artifact_sha256": blob.sha256, "artifact_bytes": blob.size}
+    for link in links:
+        if link.artifact is not None:
+            name, blob = _in_source(link.artifact, normal, archive)
+            _examine(context, name, blob, checks)
+            facts["artifacts"][link.ContainerHostname] = {"sha256": blob.sha256, "bytes": blob.size}
+    return facts
+
+
+def _why_unused(kind: str, is_pipeline: bool, in_image: bool) -> str:
+    if kind != "ModelPackage":
+        return "an algorithm makes its own"
+    if is_pipeline:
+        return "each container of a pipeline names its own in the source"
+    return "the spec says that the image holds the model" if in_image else ""
+
+
+def _examine(context: StepContext, name: str, blob: Blob, checks: list[CheckReport]) -> None:
+    """Add the checks of one archive. Raises ProblemError SOURCE-BAD-ARTIFACT."""
     with blobs.open_blob(blob.sha256) as content:
         contents = examine(content, blob.size, name, context.stop.check)
     context.log.line(
@@ -162,13 +186,19 @@ def _artifact(
     checks += [CheckReport(code, CheckOutcome.PASS) for code in ("SOURCE-NO-ARTIFACT", "SOURCE-BAD-ARTIFACT")]
     outcome = CheckOutcome.WARN if contents.wrapper else CheckOutcome.PASS
     checks.append(CheckReport("SOURCE-ARTIFACT-NESTED", outcome, {"name": name, "top": contents.wrapper}))
-    return blob
 
 
-def _artifact_in_source(spec: VersionSpec, normal: Normalised, archive: Blob) -> tuple[str, Blob]:
+def _one_artifact(context: StepContext, spec: VersionSpec, normal: Normalised, archive: Blob) -> tuple[str, Blob]:
+    uploaded = context.version.artifact
+    if uploaded is not None:
+        return uploaded.filename, uploaded.blob
     path = spec.artifact.path if spec.artifact else None
     if path is None:
         raise ProblemError("SOURCE-NO-ARTIFACT", detail="none was uploaded, and artifact.path is not set")
+    return _in_source(path, normal, archive)
+
+
+def _in_source(path: str, normal: Normalised, archive: Blob) -> tuple[str, Blob]:
     if not normal.has_file(path):
         raise ProblemError("SOURCE-NO-ARTIFACT", detail=f"none was uploaded, and the source has no file “{path}”")
     with blobs.open_blob(archive.sha256) as stored:

@@ -6,6 +6,7 @@ Everything is placed under its digest, so a step that is tried again sends nothi
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -48,7 +49,7 @@ def execute(context: StepContext) -> StepReport:
     facts = _push_image(context, clients, team)
     context.stop.check()
     spec = VersionSpec.stored(dict(context.facts["fetch"]["spec"]))
-    facts["artifact_uri"] = _push_artifact(context, clients, team.s3_bucket, spec)
+    facts |= _push_artifacts(context, clients, team.s3_bucket, spec.kind)
     facts["validation"] = _push_samples(context, clients, team.s3_bucket, spec)
     return StepReport(facts)
 
@@ -150,18 +151,29 @@ def _verify(target: tuple[Registry, str], tag: str, digest: str) -> None:
 # -- what AWS validates with -------------------------------------------------------------------------
 
 
-def _push_artifact(context: StepContext, clients: Clients, bucket: str, spec: VersionSpec) -> str | None:
-    """A model package's archive. An algorithm's model is made by AWS's own training and never sent."""
+def _push_artifacts(context: StepContext, clients: Clients, bucket: str, kind: str) -> dict[str, Any]:
+    """A model package's archives. An algorithm's model is made by AWS's own training and never sent.
+
+    ``artifact_uri``: the one archive, or None; ``artifact_uris``: those of a pipeline, by container.
+    """
     fetch = context.facts["fetch"]
-    sha256 = fetch.get("artifact_sha256")
-    if spec.kind != "ModelPackage" or not sha256:
-        return None
-    context.log.section("Model artifact")
+    if kind != "ModelPackage":
+        return {"artifact_uri": None, "artifact_uris": {}}
+    own = {"sha256": fetch.get("artifact_sha256"), "bytes": fetch.get("artifact_bytes")}
+    pipeline = fetch.get("artifacts") or {}
+    if own["sha256"] or pipeline:
+        context.log.section("Model artifacts")
+    return {
+        "artifact_uri": _push_artifact(context, clients, bucket, own) if own["sha256"] else None,
+        "artifact_uris": {name: _push_artifact(context, clients, bucket, each) for name, each in pipeline.items()},
+    }
+
+
+def _push_artifact(context: StepContext, clients: Clients, bucket: str, artifact: Mapping[str, Any]) -> str:
+    sha256, size = str(artifact["sha256"]), int(artifact["bytes"])
     try:
         with open_blob(sha256) as body:
-            uri = s3.put_by_digest(
-                clients, bucket, ARTIFACTS, "model.tar.gz", body, sha256=sha256, size=int(fetch["artifact_bytes"])
-            )
+            uri = s3.put_by_digest(clients, bucket, ARTIFACTS, "model.tar.gz", body, sha256=sha256, size=size)
     except FileNotFoundError as error:
         raise ProblemError("PUSH-STORAGE", what="The model artifact", sha256=sha256) from error
     context.log.line(uri, "slipway")
