@@ -1,24 +1,28 @@
 """`make test`: every suite on the databases it is meant for, and not one test skipped."""
 
 import os
-import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bootstrap import postgres
 from bootstrap.home import PYTHON, ROOT, Home
+from bootstrap.junit import Count, failed_tests
 from bootstrap.report import say
 from bootstrap.run import show
 
 TESTS = ROOT / "tests"
 NO_TESTS_COLLECTED = 5
+#: More failures than these in one suite are a broken product, not tests that were in each other's way.
+FEW = 3
 
 
 @dataclass(frozen=True)
 class Suite:
     """One run of pytest: folders below tests/, on one database, by ``workers`` processes side by side.
 
-    ``options`` are pytest's and those of tests/conftest.py.
+    ``options`` are pytest's and those of tests/conftest.py. ``real``: its tests start processes, containers or
+    browsers, whose time they share, so that a few failures are tried once more by themselves.
     """
 
     name: str
@@ -26,45 +30,21 @@ class Suite:
     database: str
     workers: int
     options: tuple[str, ...] = ()
+    real: bool = False
 
 
 PLAN = (
     Suite("sqlite", ("unit", "services", "pages"), "sqlite", workers=3, options=("--no-browser",)),
     # Every victim on PostgreSQL; on SQLite, whose locks are other ones, a forked child and a whole host.
-    Suite("sqlite-crash", ("crash",), "sqlite", workers=4, options=("-k", "child or group")),
-    Suite("postgresql", ("unit", "services", "pages"), "postgresql", workers=3, options=("--only-database",)),
-    Suite("postgresql-crash", ("crash",), "postgresql", workers=3),
-    Suite("engine", ("engine",), "postgresql", workers=3),
-    Suite("outages", ("outages",), "postgresql", workers=2),
-    Suite("e2e", ("e2e",), "postgresql", workers=1),
+    Suite("sqlite-crash", ("crash",), "sqlite", workers=4, options=("-k", "child or group"), real=True),
+    Suite(
+        "postgresql", ("unit", "services", "pages"), "postgresql", workers=3, options=("--only-database",), real=True
+    ),
+    Suite("postgresql-crash", ("crash",), "postgresql", workers=3, real=True),
+    Suite("engine", ("engine",), "postgresql", workers=3, real=True),
+    Suite("outages", ("outages",), "postgresql", workers=2, real=True),
+    Suite("e2e", ("e2e",), "postgresql", workers=1, real=True),
 )
-
-
-@dataclass
-class Count:
-    """What the reports of all runs add up to."""
-
-    passed: int = 0
-    failed: int = 0
-    skipped: int = 0
-
-    def add(self, report: Path) -> None:
-        """Add one JUnit report; one that is missing or cut short counts as a failure."""
-        try:
-            suites = list(ElementTree.parse(report).getroot().iter("testsuite"))
-        except (OSError, ElementTree.ParseError):
-            suites = []
-        if not suites:
-            self.failed += 1
-        for suite in suites:
-            total, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
-            failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-            self.passed += max(0, total - skipped - failed)
-            self.failed += failed
-            self.skipped += skipped
-
-    def __str__(self) -> str:
-        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
 
 def has_tests(folder: Path) -> bool:
@@ -84,20 +64,37 @@ def run(home: Home, env: dict[str, str], only: list[str]) -> int:
         report = home.path("reports", f"{suite.name}.xml")
         report.unlink(missing_ok=True)
         say(f"Suite {suite.name}")
-        codes.append(_pytest(home, env, suite, folders, report))
+        code = _pytest(home, env, suite, folders, report)
         count.add(report)
+        if code and suite.real:
+            code = _alone(home, env, suite, report, count)
+        codes.append(code)
     print(f"slipway: {count}", flush=True)
+    for test in count.only_alone:
+        say(f"Failed beside others and passed alone, so look at what it shares: {test}")
     if count.skipped:
         say("A skipped test proves nothing: every test must run.")
     good = codes and not any(codes) and not count.failed and not count.skipped
     return 0 if good else 1
 
 
-def _pytest(home: Home, env: dict[str, str], suite: Suite, folders: list[Path], report: Path) -> int:
+def _alone(home: Home, env: dict[str, str], suite: Suite, report: Path, count: Count) -> int:
+    """Run the few failures of ``suite`` once more, with nothing beside them. 0 if all of them pass then."""
+    tests = failed_tests(report)
+    if not tests or len(tests) > FEW:
+        return 1
+    say(f"Suite {suite.name}: once more, alone: {', '.join(tests)}")
+    again = report.with_name(f"{suite.name}-alone.xml")
+    again.unlink(missing_ok=True)
+    code = _pytest(home, env, replace(suite, workers=1, options=()), tests, again)
+    return code or count.passed_alone(tests, again)
+
+
+def _pytest(home: Home, env: dict[str, str], suite: Suite, places: Sequence[Path | str], report: Path) -> int:
     url = postgres.ensure(home) if suite.database == "postgresql" else _sqlite(home)
-    command = [PYTHON, "-m", "pytest", "-q", "-ra", "--tb=short", f"--junitxml={report}"]
+    command = [PYTHON, "-m", "pytest", "-q", "-ra", "--tb=short", f"--junitxml={report}", "-o", "junit_family=xunit1"]
     command += [*_workers(suite), *suite.options]
-    code = show([*command, *folders], env={**env, "DATABASE_URL": url, "COLUMNS": os.environ.get("COLUMNS", "120")})
+    code = show([*command, *places], env={**env, "DATABASE_URL": url, "COLUMNS": os.environ.get("COLUMNS", "120")})
     return 1 if code == NO_TESTS_COLLECTED else code
 
 

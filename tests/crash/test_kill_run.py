@@ -35,7 +35,7 @@ def ended(run: Run) -> bool:
     return run.state != RunState.ACTIVE
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(420)
 @pytest.mark.parametrize("victim", matrix.RUN)
 def test_a_kill_in_each_step_costs_what_the_table_says(
     victim: str,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import apt, assets, cli, debs, engine, home, linting, settings, setup, testing, venv
+from bootstrap import apt, assets, cli, debs, engine, home, linting, settings, setup, venv
 from bootstrap.errors import SetupError
 from bootstrap.home import ROOT, Home
 from bootstrap.registry import Registry
@@ -227,34 +227,3 @@ def test_a_layer_holds_the_packages_files_and_notes_them_as_installed(tmp_path: 
     assert "Package: thing\nStatus: install ok installed\n" in status
     assert status.rstrip().endswith("and two")
     assert modes["tmp"] == 0o1777
-
-
-def junit(path: Path, **counts: int) -> Path:
-    attributes = " ".join(f'{name}="{value}"' for name, value in counts.items())
-    path.write_text(f"<testsuites><testsuite {attributes}/></testsuites>")
-    return path
-
-
-def test_counts_of_all_reports_are_added(tmp_path: Path) -> None:
-    count = testing.Count()
-    count.add(junit(tmp_path / "a.xml", tests=10, failures=1, errors=1, skipped=2))
-    count.add(junit(tmp_path / "b.xml", tests=5, failures=0, errors=0, skipped=0))
-    assert str(count) == "11 passed, 2 failed, 2 skipped"
-
-
-def test_a_report_that_is_missing_counts_as_a_failure(tmp_path: Path) -> None:
-    count = testing.Count()
-    count.add(tmp_path / "none.xml")
-    assert count.failed == 1
-
-
-@pytest.mark.parametrize(("skipped", "code"), [(0, 0), (1, 1)])
-def test_one_skipped_test_fails_the_whole_run(
-    bare: pytest.MonkeyPatch, tmp_path: Path, skipped: int, code: int
-) -> None:
-    def green(home: Home, env: dict[str, str], suite: testing.Suite, folders: list[Path], report: Path) -> int:
-        junit(report, tests=3, failures=0, errors=0, skipped=skipped)
-        return 0
-
-    bare.setattr(testing, "_pytest", green)
-    assert testing.run(Home(tmp_path), {}, []) == code
