@@ -59,7 +59,9 @@ def test_an_image_differs_at_a_byte() -> None:
     assert differences(PNG, PNG, 0) == []
     other = PNG[:50] + b"\xee" + PNG[51:]
     assert differences(PNG, other, 0) == ["the first different byte is number 50: 0xee, 0x2a expected"]
-    assert differences(PNG, PNG[:-1], 0)[0].startswith("207 bytes, 208 expected; the first different byte is number 207")
+    assert differences(PNG, PNG[:-1], 0) == [
+        "207 bytes, 208 expected; the first different byte is number 207: the end, 0xc7 expected"
+    ]
 
 
 def test_archives_of_arrays_are_compared_by_their_values() -> None:

@@ -144,7 +144,8 @@ class Holder:
 
     def request(
         self, method: str, path: str, stop: Stop, *, timeout: float, body: bytes = b"",
-        headers: Mapping[str, str] | None = None, max_bytes: int = 1 << 20, padding: bytes = b"", padding_times: int = 0,
+        headers: Mapping[str, str] | None = None, max_bytes: int = 1 << 20, padding: bytes = b"",
+        padding_times: int = 0,
     ) -> Answer:  # fmt: skip
         """One HTTP exchange with 127.0.0.1:8080 inside the namespace. ``timeout``: seconds for the whole of it.
 

@@ -70,8 +70,8 @@ class _Tally:
 
 
 def run(command: dict[str, Any]) -> dict[str, Any]:
-    """``command``: clients, requests and seconds (whichever is first), timeout of one request in seconds, path, headers,
-    body (base64), port. What was begun is waited for, so it takes ``seconds`` and ``timeout`` at most."""
+    """``command``: clients, requests and seconds (whichever is first), timeout of one request in seconds, path,
+    headers, body (base64), port. What was begun is waited for: it takes ``seconds`` and ``timeout`` at most."""
     body = base64.b64decode(command.get("body", ""))
     message = _message(str(command.get("path", "/invocations")), command.get("headers", {}), body)
     port, timeout = int(command.get("port", PORT)), float(command.get("timeout", 60.0))

@@ -18,8 +18,8 @@ MAX_BODY_BYTES = 101 << 20
 
 def exchange(command: dict[str, Any]) -> dict[str, Any]:
     """One request to 127.0.0.1:8080. ``command``: method, path, headers, body (base64), padding (base64) that
-    follows it padding_times, timeout (seconds), max_bytes of the answer to hand back. The result has either ``status`` or
-    ``error`` (a word of name_of)."""
+    follows it padding_times, timeout (seconds), max_bytes of the answer to hand back. The result has either
+    ``status`` or ``error`` (a word of name_of)."""
     started = time.monotonic()
     deadline = float(command.get("timeout", 2.0))
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=deadline)

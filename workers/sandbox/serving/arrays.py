@@ -1,4 +1,4 @@
-"""Compares NumPy's archives (.npz) array by array, without NumPy: two of the same arrays differ in their time stamps."""
+"""Compares NumPy's archives (.npz) array by array, without NumPy: those of the same arrays differ in their times."""
 
 from __future__ import annotations
 
