@@ -87,7 +87,7 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
         with _model(trained, model_sha256) as model:
             served = serving.run(bench, test_inference, spec.inference, samples, model, profiles["serve"])
         outcomes.append(served)
-        if served.problem is None:
+        if batch.is_worth_a_run(served):
             with _model(trained, model_sha256) as model:
                 outcomes.append(
                     batch.run(bench, test_inference, spec.inference, samples, model, profiles["serve"], served)

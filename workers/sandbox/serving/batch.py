@@ -26,6 +26,13 @@ MAX_SAMPLES = 3
 END_SECONDS = 5.0
 
 
+def is_worth_a_run(served: Outcome) -> bool:
+    """Whether the run before came to its end with a sample that succeeded."""
+    facts = served.facts or {}
+    good = [sent for sent in facts.get("requests", []) if sent["matched"] and sent["status"] < 400]
+    return facts.get("stop_seconds") is not None and bool(good)
+
+
 def run(
     bench: Bench, test: InferenceTest, inference: Inference, samples: Samples, model: IO[bytes] | None,
     profile: Profile, served: Outcome,
