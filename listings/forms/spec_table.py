@@ -124,6 +124,7 @@ _REQUESTS = Rows(
         Entry("accept", "Accept", offers="media"),
         Entry("expect.status", "Expected status", Style.WHOLE, new="200", width="third"),
         Entry("expect.file", "Expected answer", hint="A file of your source.", width="third"),
+        Entry("expect.json_schema", "JSON Schema of the answer", hint="A file of your source.", width="third"),
         Entry("expect.tolerance", "Tolerance", Style.NUMBER, new="0.0", width="third",
               hint="How far apart two numbers may be."),
     ),

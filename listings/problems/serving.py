@@ -5,6 +5,9 @@ from __future__ import annotations
 from listings.problems.base import NextAction, Owner, Problem
 
 _HOSTING = "SageMaker developer guide, Use Your Own Inference Code with Hosting Services"
+_BATCH = "SageMaker developer guide, Use Your Own Inference Code with Batch Transform"
+_API = "SageMaker runtime API, InvokeEndpoint; AWS Marketplace seller guide, requirements and restrictions"
+_ISOLATION = "SageMaker developer guide, Training and inference containers run in internet-free mode"
 _SLIPWAY = "Slipway, docs/twin.md"
 
 
@@ -15,7 +18,7 @@ def _seller(
     return Problem(code, Owner.SELLER, title, cause, remedy, action, source, holds)
 
 
-PROBLEMS: tuple[Problem, ...] = (
+_START = (
     _seller(
         "TEST-SERVE-EXITED",
         "The server ended by itself",
@@ -50,6 +53,44 @@ PROBLEMS: tuple[Problem, ...] = (
         "Port 8080 is open on every interface ({address}).",
     ),
     _seller(
+        "TEST-SERVE-READY",
+        "/ping answers before the model is loaded",
+        "GET /ping was answered with 200, but the server was not ready: {reason}. SageMaker sends requests from the "
+        "first good ping on.",
+        "Answer /ping with 200 only once the model is loaded, or load it before port 8080 is opened.",
+        _HOSTING,
+        "When /ping was first answered, the model was loaded: {reason}.",
+    ),
+    _seller(
+        "TEST-SERVE-ACCEPT",
+        "Connections are accepted late",
+        "{reason}. SageMaker wants each accepted within that time.",
+        "Accept connections in a thread or process that does no inference, and raise the server's backlog.",
+        _HOSTING,
+        "Connections are accepted within {limit_ms} ms.",
+    ),
+    _seller(
+        "TEST-PING-SLOW",
+        "/ping does more than answer",
+        "GET /ping takes long although nothing else is asked: {reason}. It may run the model.",
+        "Answer a constant from /ping; whether the model is loaded is a variable, not a prediction.",
+        _HOSTING,
+        "An idle server answers /ping at once ({ms} ms).",
+    ),
+    _seller(
+        "TEST-PING-LOAD",
+        "/ping is not answered in time",
+        "SageMaker wants each GET /ping answered with 200 within 2 seconds: {reason}. An instance that does not is "
+        "taken out of service.",
+        "Answer /ping from a thread or worker of its own, so that it does not wait behind requests: more workers or "
+        "threads, or an asynchronous server.",
+        _HOSTING,
+        "While parallel clients sent requests, {pings} pings were answered, the slowest in {ms} ms.",
+    ),
+)
+
+_ANSWERS = (
+    _seller(
         "TEST-REQUEST",
         "A request sample was not answered as expected",
         "Sample {name}: {reason}.",
@@ -57,6 +98,21 @@ PROBLEMS: tuple[Problem, ...] = (
         "or the tolerance in tests.inference.requests.",
         _HOSTING,
         "Sample {name} was answered as expected: status {status} in {ms} ms.",
+    ),
+    _seller(
+        "TEST-REQUEST-TIME",
+        "A request sample takes too long",
+        "Sample {name} had no whole answer after {limit} seconds, when SageMaker gives up.",
+        "Answer faster: a smaller model, fewer steps, a smaller sample, or a larger instance type. What cannot be "
+        "faster fits a batch transform job only, whose limit can be raised.",
+        _HOSTING,
+    ),
+    _seller(
+        "TEST-SCHEMA",
+        "The JSON Schema of a sample cannot be used",
+        "{path}, which sample {name} expects its answer to satisfy: {reason}.",
+        "Correct the schema. It may refer to itself only, and nothing is fetched.",
+        _SLIPWAY,
     ),
     _seller(
         "TEST-PAYLOAD",
@@ -75,6 +131,97 @@ PROBLEMS: tuple[Problem, ...] = (
         "A request of an unknown content type is refused ({answer}) and the server lives on.",
     ),
     _seller(
+        "TEST-INPUT-TYPE",
+        "A declared content type is not tested",
+        "Nothing is known of requests of type {content_type}: {reason}.",
+        "Add a request sample of this type to tests.inference.requests, or take it out of SupportedContentTypes.",
+        _SLIPWAY,
+        "Requests of type {content_type} are answered.",
+    ),
+    _seller(
+        "TEST-CHARSET",
+        "A charset behind the content type is not understood",
+        "The same request was answered with success as {usual}, but as {content_type}: {reason}. Many clients add a "
+        "charset of their own.",
+        "Compare the type without its parameters: what stands before the first semicolon, in lower case.",
+        _HOSTING,
+        "A request of type {content_type} is answered like one of {usual}.",
+    ),
+    _seller(
+        "TEST-ACCEPT",
+        "An answer has no declared type",
+        "With Accept: {accept}, {reason}. SupportedResponseMIMETypes promises the declared types.",
+        "Set Content-Type to the type that the answer has, answer each declared type, and correct "
+        "SupportedResponseMIMETypes.",
+        _HOSTING,
+        "With Accept: {accept} the answer is {content_type}.",
+    ),
+    _seller(
+        "TEST-HEADERS",
+        "A caller's own headers break a request",
+        "With X-Amzn-SageMaker-Custom-Attributes and an inference id, a request that had status {usual} was answered: "
+        "{reason}. SageMaker hands these headers on.",
+        "Ignore headers that you do not know.",
+        _API,
+        "The headers that SageMaker hands on from a caller change nothing.",
+    ),
+    _seller(
+        "TEST-BAD-BODY",
+        "A broken body is not refused",
+        "Bodies that are broken want a 4xx and a server that lives on, but: {reason}.",
+        "Catch what goes wrong while the body is read, and answer 400 with a short text.",
+        _HOSTING,
+        "Broken bodies are refused or answered, and the server lives on.",
+    ),
+    _seller(
+        "TEST-EMPTY-BODY",
+        "An empty body is not refused",
+        "A request with an empty body wants a 4xx or an answer, but: {reason}.",
+        "Check the body's length first, and answer 400 with a short text.",
+        _HOSTING,
+        "An empty body is answered ({reason}), and the server lives on.",
+    ),
+    _seller(
+        "TEST-LARGE-BODY",
+        "A large body is not answered",
+        "SageMaker sends requests and mini-batches of up to 6 MiB, or what the container asks for: {reason}.",
+        "Raise the limit of the server in front of the model (nginx: client_max_body_size), or say in "
+        "/execution-parameters with MaxPayloadInMB how much it takes, and in the listing's limitations.",
+        _API,
+        "A body of {size} bytes is answered in {ms} ms.",
+    ),
+)
+
+_LOAD = (
+    _seller(
+        "TEST-LOAD",
+        "Requests of parallel clients fail",
+        "A request that succeeds alone did not always succeed from several clients at once: {reason}.",
+        "Look for state that requests share, for a limit of connections, and for workers that time out or run out of "
+        "memory.",
+        _HOSTING,
+        "{clients} parallel clients: {requests} requests, {throughput} a second; p50 {p50_ms} ms, p90 {p90_ms} ms, "
+        "p99 {p99_ms} ms.",
+    ),
+    _seller(
+        "TEST-MEMORY-GROWTH",
+        "Memory grows with the requests",
+        "Over {requests} requests the container's memory grew by {grown_mb} MiB, from {first_mb} to {last_mb} MiB. An "
+        "endpoint runs for weeks.",
+        "Free what a request made: look for lists and caches without a limit, and for graphs that grow.",
+        _SLIPWAY,
+        "Over {requests} requests memory grew by {grown_mb} MiB; {limit_mb} MiB and a fifth would be too much.",
+    ),
+    _seller(
+        "TEST-WORKER-TIMEOUT",
+        "The server killed its own worker",
+        "The log says so: {line}. The request it worked on was lost.",
+        "Raise the server's own time limit above SageMaker's 60 seconds (gunicorn: --timeout 65), and start no more "
+        "workers than memory has room for.",
+        _HOSTING,
+        "No worker of the server timed out.",
+    ),
+    _seller(
         "TEST-SERVE-STOP",
         "The server ignores SIGTERM",
         "{limit} seconds after SIGTERM the container was still running and had to be killed.",
@@ -83,3 +230,56 @@ PROBLEMS: tuple[Problem, ...] = (
         "The server ended {seconds} seconds after SIGTERM.",
     ),
 )
+
+_BATCH_RUN = (
+    _seller(
+        "TEST-EXECUTION-PARAMETERS",
+        "The execution parameters cannot be used",
+        "GET /execution-parameters was answered, but: {reason}.",
+        "Answer a JSON object with MaxConcurrentTransforms, BatchStrategy (MULTI_RECORD or SINGLE_RECORD) and "
+        "MaxPayloadInMB, at most 100 MB in flight; or answer 404.",
+        _BATCH,
+        "GET /execution-parameters says {says}.",
+    ),
+    _seller(
+        "TEST-BATCH-START",
+        "The server does not start in batch mode",
+        "With the environment of a batch transform job (SAGEMAKER_BATCH=true and others): {reason}.",
+        "Answer /ping in batch mode, too. Look at what the program does with the variables that begin with SAGEMAKER_.",
+        _BATCH,
+        "In batch mode /ping was answered {seconds} seconds after the start.",
+    ),
+    _seller(
+        "TEST-BATCH-RECORDS",
+        "Records of a batch are not answered",
+        "A batch transform job sends one record a request or joins as many lines as fit: {reason}.",
+        "Answer one record as well as many, without a header line. If records cannot be split at line ends, say so in "
+        "the usage instructions.",
+        _BATCH,
+        "Single records and joined ones are answered ({count} requests).",
+    ),
+)
+
+_SIGNS = (
+    _seller(
+        "TEST-MODEL-WRITE",
+        "The server writes to the model directory",
+        "/opt/ml/model is read-only while serving, and the log of the {phase} run says: {line}",
+        "Write to /tmp instead, caches and compiled files included: set the variables that name their directories, "
+        "such as HF_HOME, MPLCONFIGDIR, NUMBA_CACHE_DIR or TRITON_CACHE_DIR.",
+        _HOSTING,
+        "Nothing in the log speaks of a write to the read-only model directory.",
+    ),
+    _seller(
+        "TEST-PRIVILEGES",
+        "The server wants rights that it does not get",
+        "Neither SageMaker nor this test gives a container more rights, FUSE or more shared memory; the log of the "
+        "{phase} run says: {line}",
+        "Do without mounts and privileged calls. For shared memory use files in /tmp, or fewer worker processes of a "
+        "data loader.",
+        _ISOLATION,
+        "Nothing in the log speaks of missing rights or shared memory.",
+    ),
+)
+
+PROBLEMS: tuple[Problem, ...] = _START + _ANSWERS + _LOAD + _BATCH_RUN + _SIGNS

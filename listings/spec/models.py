@@ -159,10 +159,12 @@ class TrainingTest(Part):
 
 
 class Expectation(Part):
-    """``tolerance`` is the largest absolute difference of two numbers that still counts as equal."""
+    """``file`` holds the answer, ``json_schema`` a JSON Schema that the answer satisfies; both may be given.
+    ``tolerance`` is the largest absolute difference of two numbers that still counts as equal."""
 
     status: Annotated[int, Number(100, 599)] = 200
     file: SourcePath | None = None
+    json_schema: SourcePath | None = None
     tolerance: Annotated[float, Number(0, 1e9, whole=False)] = 0.0
 
 
@@ -311,8 +313,9 @@ class VersionSpec(Part):
         if self.tests.inference:
             for index, request in enumerate(self.tests.inference.requests):
                 found.append((f"tests.inference.requests[{index}].body", request.body))
-                if request.expect.file:
-                    found.append((f"tests.inference.requests[{index}].expect.file", request.expect.file))
+                for key, path in (("file", request.expect.file), ("json_schema", request.expect.json_schema)):
+                    if path:
+                        found.append((f"tests.inference.requests[{index}].expect.{key}", path))
         return found
 
     @classmethod

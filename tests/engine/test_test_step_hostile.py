@@ -177,9 +177,9 @@ def test_a_server_deaf_to_sigterm_is_killed_with_a_warning(twin: Twin, monkeypat
 
 
 def test_an_endless_answer_is_cut_off(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.sandbox.serving.run.INVOCATION_SECONDS", 4.0)
+    monkeypatch.setattr("workers.sandbox.serving.probing.INVOCATION_SECONDS", 4.0)
     ran = twin.serve("twin-hostile", "huge")
-    assert ran.code == "TEST-REQUEST"
+    assert ran.code == "TEST-REQUEST-TIME"
     assert "no answer in time" in ran.report.problem.params["reason"]
 
 

@@ -113,6 +113,7 @@ def _inference(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
             "accept": draw(st.sampled_from((None, *answers))),
             "expect": {
                 "status": draw(st.integers(100, 399)), "file": draw(st.none() | _PATH),
+                "json_schema": draw(st.none() | _PATH),
                 "tolerance": draw(st.floats(0, 1e9, allow_nan=False)),
             },
         }

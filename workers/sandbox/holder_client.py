@@ -144,12 +144,17 @@ class Holder:
 
     def request(
         self, method: str, path: str, stop: Stop, *, timeout: float, body: bytes = b"",
-        headers: Mapping[str, str] | None = None, max_bytes: int = 1 << 20,
+        headers: Mapping[str, str] | None = None, max_bytes: int = 1 << 20, padding: bytes = b"",
+        padding_times: int = 0,
     ) -> Answer:  # fmt: skip
-        """One HTTP exchange with 127.0.0.1:8080 inside the namespace. ``timeout``: seconds for the whole of it."""
+        """One HTTP exchange with 127.0.0.1:8080 inside the namespace. ``timeout``: seconds for the whole of it.
+
+        The holder itself adds ``padding`` to the body, ``padding_times``.
+        """
         reply = self.call(
             "request", stop, timeout + REPLY_SECONDS, method=method, path=path, timeout=timeout,
             headers=dict(headers or {}), body=base64.b64encode(body).decode(), max_bytes=max_bytes,
+            padding=base64.b64encode(padding).decode(), padding_times=padding_times,
         )  # fmt: skip
         if "status" not in reply:
             return Answer(error=str(reply.get("error", "io")), detail=str(reply.get("detail", "")), ms=reply["ms"])

@@ -23,6 +23,7 @@ from workers.sandbox.model_files import Limits
 from workers.sandbox.phase import Bench, Outcome
 from workers.sandbox.resources.profile import Profile, profile_for
 from workers.sandbox.samples import Samples, wanted_by
+from workers.sandbox.serving import batch
 from workers.sandbox.serving import run as serving
 from workers.sandbox.staged import staged_image
 from workers.sandbox.training import run as training
@@ -30,7 +31,7 @@ from workers.steps.contract import StepContext
 
 #: Problems of a run that a call to nowhere may have caused: then the call itself fails its check.
 BROKEN_RUN = {"TEST-TRAIN-EXIT", "TEST-TRAIN-TIMEOUT", "TEST-TRAIN-IDLE", "TEST-SERVE-EXITED", "TEST-SERVE-PING",
-              "TEST-REQUEST"}  # fmt: skip
+              "TEST-REQUEST", "TEST-REQUEST-TIME", "TEST-BATCH-START"}  # fmt: skip
 
 
 #: One call to the engine may unpack gigabytes of model files before it answers.
@@ -83,9 +84,14 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
     if spec.inference is not None and all(outcome.problem is None for outcome in outcomes):
         test_inference = spec.tests.inference or InferenceTest()
         profiles["serve"] = profile_for(bench.engine, test_inference.instance_type)
-        environment = spec.inference.Environment
         with _model(trained, model_sha256) as model:
-            outcomes.append(serving.run(bench, test_inference, environment, samples, model, profiles["serve"]))
+            served = serving.run(bench, test_inference, spec.inference, samples, model, profiles["serve"])
+        outcomes.append(served)
+        if batch.is_worth_a_run(served):
+            with _model(trained, model_sha256) as model:
+                outcomes.append(
+                    batch.run(bench, test_inference, spec.inference, samples, model, profiles["serve"], served)
+                )
     return _report(outcomes, profiles, model_sha256)
 
 
@@ -123,6 +129,7 @@ def _report(outcomes: list[Outcome], profiles: dict[str, Profile], model_sha256:
         "profiles": {phase: profile.as_json() for phase, profile in profiles.items()},
         "training": by_phase.get("train"),
         "inference": by_phase.get("serve"),
+        "batch": by_phase.get("serve-batch"),
         "model_sha256": model_sha256,
         "outgoing": calls,
         "runs": [outcome.run_facts() for outcome in outcomes],

@@ -1,6 +1,7 @@
 """Reads commands as JSON lines from stdin, answers each as a JSON line on stdout. Ends when stdin closes.
 
-Commands: {"id": any, "do": "request" | "attempts" | "listening" | "measure" | "restart_clock", ...}.
+Commands: {"id": any, "do": "request" | "load" | "overhead" | "attempts" | "listening" | "measure" | "restart_clock",
+...}.
 The first line written is {"event": "ready", "interfaces": [...], "ipv6": bool}.
 """
 
@@ -13,7 +14,7 @@ import sys
 import threading
 from typing import Any
 
-from . import dns, netlink, observe, prober
+from . import dns, load, netlink, observe, prober
 from .recorder import Recorder, count_dropped, drain, open_sniffer
 
 MAX_COMMAND_BYTES = 160 << 20
@@ -52,6 +53,8 @@ class Holder:
         verb = command.get("do")
         if verb == "request":
             return await asyncio.to_thread(prober.exchange, command)
+        if verb in ("load", "overhead"):
+            return await asyncio.to_thread(load.run if verb == "load" else load.overhead, command)
         if verb == "measure":
             return await asyncio.to_thread(
                 observe.measure, command["path"], int(command["max_bytes"]), int(command["max_entries"])

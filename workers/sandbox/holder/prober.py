@@ -13,11 +13,13 @@ from typing import Any
 
 PORT = 8080
 READ_BYTES = 64 * 1024
+MAX_BODY_BYTES = 101 << 20
 
 
 def exchange(command: dict[str, Any]) -> dict[str, Any]:
-    """One request to 127.0.0.1:8080. ``command``: method, path, headers, body (base64), timeout (seconds),
-    max_bytes of the answer to hand back. The result has either ``status`` or ``error`` (a word of _name)."""
+    """One request to 127.0.0.1:8080. ``command``: method, path, headers, body (base64), padding (base64) that
+    follows it padding_times, timeout (seconds), max_bytes of the answer to hand back. The result has either
+    ``status`` or ``error`` (a word of name_of)."""
     started = time.monotonic()
     deadline = float(command.get("timeout", 2.0))
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=deadline)
@@ -37,7 +39,7 @@ def exchange(command: dict[str, Any]) -> dict[str, Any]:
             raise TimeoutError("the answer had not ended")
         return found
     except (OSError, http.client.HTTPException, ValueError) as error:
-        name = "timeout" if expired.is_set() else _name(error)
+        name = "timeout" if expired.is_set() else name_of(error)
         return {"error": name, "detail": str(error)[:300], "ms": _ms(started)}
     finally:
         connection.close()
@@ -45,8 +47,12 @@ def exchange(command: dict[str, Any]) -> dict[str, Any]:
 
 def _talk(connection: http.client.HTTPConnection, command: dict[str, Any], started: float) -> dict[str, Any]:
     body = base64.b64decode(command.get("body", ""))
+    padding = base64.b64decode(command.get("padding", ""))
+    body += padding * min(int(command.get("padding_times", 0)), MAX_BODY_BYTES // max(1, len(padding)))
     method = str(command.get("method", "GET"))
-    connection.request(method, str(command["path"]), body=body or None, headers=command.get("headers", {}))
+    # A server that refuses a body may answer and close before it has read it: its answer is there all the same.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.request(method, str(command["path"]), body=body or None, headers=command.get("headers", {}))
     answer = connection.getresponse()
     first_byte = _ms(started)
     kept, total, digest = bytearray(), 0, hashlib.sha256()
@@ -77,7 +83,7 @@ def _ms(started: float) -> float:
     return round((time.monotonic() - started) * 1000, 3)
 
 
-def _name(error: Exception) -> str:
+def name_of(error: Exception) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "refused"
     if isinstance(error, TimeoutError):

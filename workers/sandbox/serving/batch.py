@@ -1,0 +1,146 @@
+"""A second run of ``serve``, as a batch transform job starts it: its environment, its records one by one and joined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import IO, Any
+
+from listings.problems import ProblemError
+from listings.reports import CheckOutcome, Evidence
+from listings.spec.models import Inference, InferenceTest, RequestSample
+from listings.spec.types import media_type
+from workers.sandbox.holder_client import Answer
+from workers.sandbox.phase import MODEL, Bench, Outcome, containers, judge_memory
+from workers.sandbox.resources.profile import Profile
+from workers.sandbox.samples import Samples
+from workers.sandbox.serving import execution, rough, signs
+from workers.sandbox.serving.bodies import is_lines, records
+from workers.sandbox.serving.probing import Probe, Probing, describe, run_probes, shown
+from workers.sandbox.serving.run import begin, place_model
+from workers.sandbox.serving.start import await_ping
+from workers.sandbox.subject import Exit
+
+START_CODES = ("TEST-SERVE-PING", "TEST-SERVE-EXITED")
+MAX_RECORDS = 100
+MAX_SAMPLES = 3
+END_SECONDS = 5.0
+
+
+def is_worth_a_run(served: Outcome) -> bool:
+    """Whether the run before came to its end with a sample that succeeded."""
+    facts = served.facts or {}
+    good = [sent for sent in facts.get("requests", []) if sent["matched"] and sent["status"] < 400]
+    return facts.get("stop_seconds") is not None and bool(good)
+
+
+def run(
+    bench: Bench, test: InferenceTest, inference: Inference, samples: Samples, model: IO[bytes] | None,
+    profile: Profile, served: Outcome,
+) -> Outcome:  # fmt: skip
+    """Serve once more in batch mode. ``served``: the run before, whose facts get the execution parameters.
+
+    Raises ProblemError for what is not the seller's, StepStopped.
+    """
+    outcome, log = Outcome("serve-batch"), signs.WatchedLog(bench.log)
+    bench = replace(bench, log=log)
+    bench.log.section("Inference in batch mode")
+    known = (served.facts or {}).get("execution_parameters")
+    with containers(bench, outcome, profile, MODEL) as (holder, subject, volume):
+        place_model(bench, holder, model, profile)
+        outcome.facts = {"first_ping_seconds": None, "records": [], "stop_seconds": None, "exit_code": None}
+        probing = Probing(bench, outcome, holder, subject, samples, inference, test, outcome.facts)
+        begin(probing, volume, _environment(execution.settings_of(known)))
+        try:
+            await_ping(probing)
+        except ProblemError as error:
+            if error.code not in START_CODES:
+                raise
+            raise ProblemError("TEST-BATCH-START", evidence=error.report.evidence, reason=_why(error)) from error
+        outcome.passed("TEST-BATCH-START", seconds=outcome.facts["first_ping_seconds"])
+        probing.good = _good(test, served)
+        run_probes(probing, [
+            Probe(("TEST-EXECUTION-PARAMETERS",), lambda each: _parameters(each, served), needs_sample=False),
+            Probe(("TEST-BATCH-RECORDS",), _records, deadly="TEST-BATCH-RECORDS"),
+            Probe(("TEST-LARGE-BODY",), lambda each: _payload(each, served), deadly="TEST-LARGE-BODY"),
+        ])  # fmt: skip
+        _end(probing)
+    signs.judge(outcome, log, say_none=False)
+    return outcome
+
+
+def _environment(wanted: dict[str, Any]) -> dict[str, str]:
+    """What SageMaker sets in the containers of a transform job."""
+    return {
+        "SAGEMAKER_BATCH": "true",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": str(wanted["MaxPayloadInMB"]),
+        "SAGEMAKER_BATCH_STRATEGY": str(wanted["BatchStrategy"]),
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": str(wanted["MaxConcurrentTransforms"]),
+    }
+
+
+def _why(error: ProblemError) -> str:
+    params = error.report.params
+    if error.code == "TEST-SERVE-PING":
+        return f"/ping was not answered with 200 within {params['limit']} seconds; the last answer: {params['answer']}"
+    return f"the container ended with exit code {params['exit_code']}, {params['meaning']}"
+
+
+def _good(test: InferenceTest, served: Outcome) -> list[tuple[RequestSample, Answer]]:
+    """The samples that succeeded in the run before, and how they were answered there."""
+    sent = {each["name"]: each for each in (served.facts or {}).get("requests", []) if each["matched"]}
+    found = [(sample, sent[sample.name]) for sample in test.requests if sample.name in sent]
+    return [(sample, Answer(status=each["status"], ms=each["ms"])) for sample, each in found if each["status"] < 400]
+
+
+def _parameters(probing: Probing, served: Outcome) -> None:
+    parameters = execution.judge(probing)
+    if served.facts is not None and served.facts.get("execution_parameters") is None:
+        served.facts["execution_parameters"] = parameters
+
+
+def _payload(probing: Probing, served: Outcome) -> None:
+    """A mini-batch of the declared size, where that is more than what the run before has tried."""
+    megabytes = execution.settings_of((served.facts or {}).get("execution_parameters"))["MaxPayloadInMB"]
+    if megabytes > rough.DEFAULT_PAYLOAD_MB:
+        rough.large_body(probing, megabytes)
+
+
+def _records(probing: Probing) -> None:
+    """SingleRecord: one record a request. MultiRecord: as many as fit, which for lines means joined lines."""
+    refused: list[str] = []
+    broken: list[str] = []
+    evidence: list[Evidence] = []
+    by_type = {media_type(sample.content_type): sample for sample, _ in reversed(probing.good)}
+    for sample in list(by_type.values())[:MAX_SAMPLES]:
+        for kind, count, body in _batches(sample, probing.samples.read(sample.body)):
+            answer = probing.probe(body, sample.content_type, sample.accept)
+            probing.facts["records"].append(
+                {"name": sample.name, "kind": kind, "records": count, "status": answer.status, "ms": answer.ms}
+            )
+            text = f"{kind}, {count} of sample {sample.name}: {describe(answer)}"
+            probing.mark("request", text, probing.say(f"POST /invocations {text} in {answer.ms:g} ms"))
+            if not 200 <= answer.status < 300:
+                (refused if 400 <= answer.status < 500 else broken).append(text)
+                evidence += shown(answer)
+    faults = "; ".join(broken + refused)
+    told = CheckOutcome.FAIL if broken else CheckOutcome.WARN if refused else CheckOutcome.PASS
+    evidence += probing.subject.last_lines(6) if faults else ()
+    count = len(probing.facts["records"])
+    probing.outcome.add(told, "TEST-BATCH-RECORDS", evidence=tuple(evidence[:12]), reason=faults, count=count)
+
+
+def _batches(sample: RequestSample, body: bytes) -> list[tuple[str, int, bytes]]:
+    """(strategy, records, body) of each request. A body that is no lines is one record as it is."""
+    _header, lines = records(body) if is_lines(sample.content_type) else (b"", [])
+    if not lines:
+        return [("SingleRecord", 1, body)]
+    # SageMaker splits at line ends and knows no header line: it would be a record like any other.
+    most = (lines * MAX_RECORDS)[:MAX_RECORDS]
+    return [("SingleRecord", 1, lines[0].rstrip(b"\n")), ("MultiRecord", len(most), b"".join(most))]
+
+
+def _end(probing: Probing) -> None:
+    """Not judged here: the run before has shown how it stops."""
+    seconds, ended = probing.subject.terminate(END_SECONDS)
+    probing.facts |= {"stop_seconds": seconds, "exit_code": ended.code}
+    judge_memory(probing.outcome, probing.subject, Exit(0, ended.out_of_memory, ended.seconds))

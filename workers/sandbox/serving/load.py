@@ -1,0 +1,135 @@
+"""Parallel clients for a few seconds: latency, errors, /ping meanwhile, and whether memory grows with the requests."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from listings.reports import CheckOutcome, Evidence
+from workers.sandbox.serving.probing import ERRORS, INVOCATION_SECONDS, Probing
+
+CLIENTS = 4
+#: First so many requests unmeasured, each worker's first among them; then the measured ones. Whichever is first.
+WARM_REQUESTS, WARM_SECONDS = 100, 3.0
+REQUESTS, SECONDS = 300, 6.0
+REPLY_SECONDS = 30.0
+#: A model whose single request takes this long is not asked hundreds of times.
+SLOW_REQUEST_MS = 15_000.0
+PING_LIMIT_MS = 2000.0
+ACCEPT_MS = 250
+#: So many connections and this share of all must be accepted late before it is the server's doing.
+LATE_CONNECTS, LATE_SHARE = 3, 0.01
+#: Growth between the two readings that is called growth: both a size and a share of the first.
+GROWTH_BYTES, GROWTH_SHARE = 64 << 20, 0.2
+GROWTH_REQUESTS = 100
+SHOWN = ("clients", "requests", "errors", "seconds", "throughput", "p50_ms", "p90_ms", "p99_ms", "max_ms", "histogram",
+         "ping_p99_ms", "ping_max_ms", "ends")  # fmt: skip
+CODES = ("TEST-LOAD", "TEST-PING-LOAD", "TEST-SERVE-ACCEPT", "TEST-MEMORY-GROWTH")
+
+
+def parallel_clients(probing: Probing) -> None:
+    sample, alone = probing.good[0]
+    if alone.ms > SLOW_REQUEST_MS:
+        for code in CODES:
+            probing.skip(code, f"one request alone takes {alone.ms / 1000:.0f} s")
+        return
+    probing.mark("load", "requests of parallel clients begin")
+    warm = _load(probing, WARM_REQUESTS, WARM_SECONDS)
+    first_bytes = _memory(probing)
+    figures = _load(probing, REQUESTS, SECONDS)
+    last_bytes = _memory(probing)
+    text = (
+        f"{figures['clients']} clients, {figures['requests']} requests of sample {sample.name} in "
+        f"{figures['seconds']:g} s: p50 {figures['p50_ms']:g} ms, p99 {figures['p99_ms']:g} ms, "
+        f"{figures['errors']} without success; /ping within {figures['ping_max_ms']:g} ms"
+    )
+    probing.mark("load", "they end", probing.say(text))
+    probing.require_alive(0.1)
+    probing.facts["load"] = {name: figures[name] for name in SHOWN}
+    _judge_errors(probing, figures, alone.status)
+    _judge_pings(probing, figures)
+    _judge_accepts(probing, figures, warm)
+    _judge_growth(probing, int(figures["requests"]), first_bytes, last_bytes)
+
+
+def _load(probing: Probing, requests: int, seconds: float) -> dict[str, Any]:
+    sample, _ = probing.good[0]
+    timeout = max(2.0, min(INVOCATION_SECONDS, probing.left - seconds))
+    return probing.holder.call(
+        "load", probing.bench.stop, seconds + timeout + REPLY_SECONDS, clients=CLIENTS, requests=requests,
+        seconds=seconds, timeout=timeout,
+        body=base64.b64encode(probing.samples.read(sample.body)).decode(),
+        headers={"Content-Type": sample.content_type, **({"Accept": sample.accept} if sample.accept else {})},
+    )  # fmt: skip
+
+
+def _memory(probing: Probing) -> int | None:
+    """Bytes in use without what the kernel may drop; None where the engine does not say."""
+    try:
+        stats = probing.bench.engine.api.stats(probing.subject.id, stream=False)["memory_stats"]
+        details = stats.get("stats", {})
+        dropped = details.get("total_inactive_file", details.get("inactive_file", 0))
+        return max(0, int(stats["usage"]) - int(dropped))
+    except (DockerException, RequestException, KeyError):
+        return None
+
+
+def _ends(ends: dict[str, int]) -> str:
+    return ", ".join(f"{count} x {ERRORS.get(end, f'status {end}')}" for end, count in sorted(ends.items()))
+
+
+def _judge_errors(probing: Probing, figures: dict[str, Any], usual: int) -> None:
+    bad = {end: count for end, count in figures["ends"].items() if end != str(usual)}
+    names = ("clients", "requests", "throughput", "p50_ms", "p90_ms", "p99_ms")
+    params = {name: f"{figures[name]:g}" for name in names}
+    evidence = probing.subject.last_lines(8) if bad else ()
+    reason = f"of {figures['requests']} requests, {_ends(bad)}" if bad else ""
+    probing.outcome.add(
+        CheckOutcome.WARN if bad else CheckOutcome.PASS, "TEST-LOAD", evidence=evidence, reason=reason, **params
+    )
+
+
+def _judge_pings(probing: Probing, figures: dict[str, Any]) -> None:
+    if not figures["pings"]:
+        probing.skip("TEST-PING-LOAD", "no /ping was sent")
+        return
+    bad = {end: count for end, count in figures["ping_ends"].items() if end != "200"}
+    slowest = float(figures["ping_max_ms"])
+    reason = f"of {figures['pings']} pings, {_ends(bad)}" if bad else f"the slowest took {slowest:.0f} ms"
+    failed = bool(bad) or slowest > PING_LIMIT_MS
+    if failed:
+        reason = f"while {figures['clients']} clients sent requests, {reason}"
+    probing.outcome.add(
+        CheckOutcome.FAIL if failed else CheckOutcome.PASS, "TEST-PING-LOAD",
+        evidence=probing.subject.last_lines(6) if failed else (), reason=reason,
+        pings=figures["pings"], ms=f"{slowest:.0f}",
+    )  # fmt: skip
+
+
+def _judge_accepts(probing: Probing, figures: dict[str, Any], warm: dict[str, Any]) -> None:
+    late = int(figures["slow_connects"]) + int(warm["slow_connects"])
+    count = sum(int(each["requests"]) + int(each["pings"]) for each in (figures, warm))
+    bad = late >= LATE_CONNECTS and late > LATE_SHARE * count
+    reason = f"{late} of {count} connections were accepted only after more than {ACCEPT_MS} ms"
+    probing.outcome.add(
+        CheckOutcome.WARN if bad else CheckOutcome.PASS, "TEST-SERVE-ACCEPT", reason=reason, limit_ms=ACCEPT_MS
+    )
+
+
+def _judge_growth(probing: Probing, requests: int, first: int | None, last: int | None) -> None:
+    if first is None or last is None or requests < GROWTH_REQUESTS:
+        why = f"fewer than {GROWTH_REQUESTS} requests in {SECONDS:g} s" if requests < GROWTH_REQUESTS else "no reading"
+        probing.skip("TEST-MEMORY-GROWTH", why)
+        return
+    probing.facts["memory_growth"] = {"requests": requests, "first_bytes": first, "last_bytes": last}
+    grown = last - first
+    bad = grown > GROWTH_BYTES and grown > GROWTH_SHARE * first
+    evidence = (Evidence(f"{first >> 20} MiB before, {last >> 20} MiB after", label="memory"),) if bad else ()
+    probing.outcome.add(
+        CheckOutcome.WARN if bad else CheckOutcome.PASS, "TEST-MEMORY-GROWTH", evidence=evidence,
+        requests=requests, grown_mb=max(0, grown) >> 20, first_mb=first >> 20, last_mb=last >> 20,
+        limit_mb=GROWTH_BYTES >> 20,
+    )  # fmt: skip

@@ -1,0 +1,154 @@
+"""What every probe of a running server works with: the samples, one clock for all probes, a server that may die."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from listings.problems import ProblemError
+from listings.reports import CheckOutcome, Evidence
+from listings.spec.models import Inference, InferenceTest, RequestSample
+from workers.sandbox.holder_client import Answer, Holder
+from workers.sandbox.phase import Bench, Outcome, judge_memory, meaning_of
+from workers.sandbox.samples import Samples
+from workers.sandbox.subject import Exit, Subject
+
+PORT = 8080
+EXITED = "TEST-SERVE-EXITED"
+INVOCATION_SECONDS = 60.0
+#: All probes of one run together, so that a slow server does not make a step without end.
+PROBE_SECONDS = 120.0
+ERRORS = {
+    "refused": "connection refused",
+    "timeout": "no answer in time",
+    "closed": "connection closed without an answer",
+    "not-http": "not an HTTP answer",
+    "io": "connection failed",
+}
+
+
+class Died(Exception):
+    """The container ended while it was probed."""
+
+    def __init__(self, ended: Exit) -> None:
+        super().__init__(f"exit code {ended.code}")
+        self.ended = ended
+
+
+@dataclass(slots=True)
+class Probing:
+    """``good``: the samples that succeeded as expected, with their answers, in their order."""
+
+    bench: Bench
+    outcome: Outcome
+    holder: Holder
+    subject: Subject
+    samples: Samples
+    inference: Inference
+    test: InferenceTest
+    facts: dict[str, Any]
+    good: list[tuple[RequestSample, Answer]] = field(default_factory=list)
+    #: Set where an answer did not come: then the probes are left out.
+    silent: bool = False
+    until: float = 0.0
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.until - time.monotonic())
+
+    def start_clock(self) -> None:
+        self.until = time.monotonic() + PROBE_SECONDS
+
+    def post(
+        self, body: bytes, content_type: str, accept: str | None = None, *, headers: Mapping[str, str] | None = None,
+        timeout: float | None = None, max_bytes: int = 2000, padding: bytes = b"", padding_times: int = 0,
+    ) -> Answer:  # fmt: skip
+        """POST /invocations. Raises Died, StepStopped."""
+        sent = {"Content-Type": content_type, **({"Accept": accept} if accept else {}), **(headers or {})}
+        answer = self.holder.request(
+            "POST", "/invocations", self.bench.stop, timeout=timeout or INVOCATION_SECONDS, body=body, headers=sent,
+            max_bytes=max_bytes, padding=padding, padding_times=padding_times,
+        )  # fmt: skip
+        self.require_alive(0.1 if answer.error else 0.01)
+        return answer
+
+    def probe(self, body: bytes, content_type: str, accept: str | None = None, **options: Any) -> Answer:
+        """``post`` within what is left of the probes' time."""
+        return self.post(body, content_type, accept, timeout=max(0.5, min(INVOCATION_SECONDS, self.left)), **options)
+
+    def send(self, sample: RequestSample, **options: Any) -> Answer:
+        return self.probe(self.samples.read(sample.body), sample.content_type, sample.accept, **options)
+
+    def require_alive(self, seconds: float = 0.05) -> None:
+        """Raises Died once the container has ended."""
+        ended = self.subject.tick(seconds)
+        if ended is not None:
+            raise Died(ended)
+
+    def say(self, text: str) -> int:
+        return self.bench.log.line(text, "slipway")
+
+    def mark(self, kind: str, text: str, log_line: int | None = None) -> None:
+        self.outcome.mark(self.subject.seconds, kind, text, log_line)
+
+    def skip(self, code: str, reason: str, **params: object) -> None:
+        self.outcome.add(
+            CheckOutcome.SKIP, code, evidence=(Evidence(reason, label="not established"),), reason=reason, **params
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """``codes``: what it judges. ``deadly``: the code that a server fails which dies of it; else it has just ended."""
+
+    codes: tuple[str, ...]
+    run: Callable[[Probing], None]
+    needs_sample: bool = True
+    deadly: str = EXITED
+
+
+def run_probes(probing: Probing, probes: Sequence[Probe]) -> None:
+    """One after the other, for as long as there is time. Raises ProblemError where the container ends."""
+    probing.start_clock()
+    for probe in probes:
+        if reason := _why_not(probing, probe):
+            probing.say(f"{', '.join(probe.codes)} skipped: {reason}")
+            for code in probe.codes:
+                probing.skip(code, reason)
+            continue
+        try:
+            probe.run(probing)
+        except Died as died:
+            raise ended(probing, died.ended, probe.deadly) from died
+
+
+def _why_not(probing: Probing, probe: Probe) -> str:
+    if probing.silent:
+        return "a request was not answered in time"
+    if probe.needs_sample and not probing.good:
+        return "no request sample succeeded"
+    return f"the budget of {PROBE_SECONDS:g} s for probes is used up" if probing.left < 1 else ""
+
+
+def ended(probing: Probing, how: Exit, code: str = EXITED) -> ProblemError:
+    """The problem ``code`` of a container that ended by itself; out of memory explains it better, if it was that."""
+    outcome, subject = probing.outcome, probing.subject
+    probing.facts["exit_code"] = how.code
+    if judge_memory(outcome, subject, how) and outcome.problem is not None:
+        return ProblemError(EXITED, exit_code=how.code, meaning="out of memory", seconds=how.seconds)
+    if code == EXITED:
+        params = {"exit_code": str(how.code), "meaning": meaning_of(how.code), "seconds": str(how.seconds)}
+    else:
+        params = {"reason": f"the container ended with exit code {how.code}, {meaning_of(how.code)}"}
+    return ProblemError(code, evidence=subject.last_lines(), **params)
+
+
+def describe(answer: Answer) -> str:
+    return ERRORS.get(answer.error, answer.error) if answer.error else f"status {answer.status}"
+
+
+def shown(answer: Answer) -> tuple[Evidence, ...]:
+    """The beginning of an answer as evidence."""
+    return (Evidence(answer.body[:2000].decode("utf-8", "replace"), label="answer"),) if answer.body else ()

@@ -1,0 +1,87 @@
+"""From the start to the first good answer to /ping, and where port 8080 is open."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from listings.problems import ProblemError
+from listings.reports import CheckOutcome, Evidence
+from workers.sandbox.holder_client import Holder
+from workers.sandbox.serving.probing import PORT, Died, Probing, describe, ended
+from workers.sandbox.subject import Subject
+
+PING_SECONDS = 2.0
+SLOW_START_SECONDS = 240.0  # the limit of 2023; today's is 480 s (settings.ping_deadline_seconds)
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
+#: A /ping that answers a constant takes a millisecond or two, also on a busy host.
+SLOW_PING_MS = 100.0
+PINGS = 5
+
+
+def await_ping(probing: Probing) -> float:
+    """Seconds from the start to the first good ping. Raises ProblemError TEST-SERVE-EXITED, TEST-SERVE-PING."""
+    limit, open_seconds = settings.SLIPWAY.ping_deadline_seconds, None
+    holder, subject = probing.holder, probing.subject
+    while True:
+        alive(probing)
+        answer = holder.request("GET", "/ping", probing.bench.stop, timeout=PING_SECONDS, max_bytes=1024)
+        seconds = subject.seconds
+        if open_seconds is None and answer.error != "refused":
+            open_seconds = seconds
+            probing.mark("start", f"port {PORT} is open")
+        if answer.status == 200:
+            break
+        if seconds > limit:
+            evidence = (Evidence(describe(answer), label="/ping"), _listening(holder, subject), *subject.last_lines())
+            raise ProblemError("TEST-SERVE-PING", evidence=evidence, limit=f"{limit:g}", answer=describe(answer))
+    probing.facts |= {"first_ping_seconds": seconds, "port_seconds": open_seconds}
+    probing.mark("ping", "the first good /ping", probing.say(f"GET /ping answered 200 after {seconds:g} s"))
+    return seconds
+
+
+def judge_start(probing: Probing, seconds: float) -> None:
+    probing.outcome.add(
+        CheckOutcome.WARN if seconds > SLOW_START_SECONDS else CheckOutcome.PASS, "TEST-SERVE-START",
+        seconds=f"{seconds:g}", usual=f"{SLOW_START_SECONDS:g}",
+    )  # fmt: skip
+
+
+def alive(probing: Probing, seconds: float = 0.1) -> None:
+    """Raises ProblemError TEST-SERVE-EXITED where the container has ended."""
+    try:
+        probing.require_alive(seconds)
+    except Died as died:
+        raise ended(probing, died.ended) from died
+
+
+def judge_address(probing: Probing) -> None:
+    outcome, subject = probing.outcome, probing.subject
+    found = probing.holder.call("listening", subject.stop)["listening"]
+    addresses = [entry["address"] for entry in found if entry["port"] == PORT]
+    if any(address in EVERYWHERE for address in addresses):
+        outcome.passed("TEST-SERVE-LOOPBACK", address=", ".join(addresses))
+    else:
+        evidence = (_listening(probing.holder, subject),)
+        outcome.failed("TEST-SERVE-LOOPBACK", evidence, address=", ".join(addresses))
+
+
+def _listening(holder: Holder, subject: Subject) -> Evidence:
+    found = holder.call("listening", subject.stop)["listening"]
+    places = [f"{entry['address']}:{entry['port']}" for entry in found if entry["port"] != 53]
+    return Evidence(", ".join(places) or "no TCP port", label="listening on")
+
+
+def judge_idle_ping(probing: Probing) -> None:
+    """A /ping that answers a constant takes next to no time; the quickest of a few is no victim of a busy host."""
+    answers = [
+        probing.holder.request("GET", "/ping", probing.bench.stop, timeout=PING_SECONDS, max_bytes=1024)
+        for _ in range(PINGS)
+    ]
+    probing.require_alive(0.01)
+    bad = [answer for answer in answers if answer.status != 200]
+    ms = min(answer.ms for answer in answers)
+    if bad:
+        probing.outcome.failed("TEST-PING-LOAD", reason=f"{describe(bad[0])} between two requests")
+    slow = ms >= SLOW_PING_MS
+    reason = f"the quickest of {PINGS} took {ms:.0f} ms"
+    probing.outcome.add(CheckOutcome.WARN if slow else CheckOutcome.PASS, "TEST-PING-SLOW", reason=reason, ms=f"{ms:g}")
