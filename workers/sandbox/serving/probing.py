@@ -122,6 +122,7 @@ def run_probes(probing: Probing, probes: Sequence[Probe]) -> None:
             probe.run(probing)
         except Died as died:
             raise ended(probing, died.ended, probe.deadly) from died
+    probing.facts["probing_seconds"] = round(PROBE_SECONDS - probing.left, 3)
 
 
 def _why_not(probing: Probing, probe: Probe) -> str:

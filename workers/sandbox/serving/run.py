@@ -54,7 +54,7 @@ def run(
 def _no_facts() -> dict[str, Any]:
     return {
         "first_ping_seconds": None, "port_seconds": None, "requests": [], "stop_seconds": None, "exit_code": None,
-        "load": None, "memory_growth": None, "execution_parameters": None,
+        "load": None, "memory_growth": None, "execution_parameters": None, "probing_seconds": None,
     }  # fmt: skip
 
 
