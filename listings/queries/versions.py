@@ -11,6 +11,7 @@ from django.db.models import Q
 from listings import problems
 from listings.access import Permission, can
 from listings.models import Attempt, Check, CommitStatus, ListingSource, Run, Step, Version
+from listings.queries.report import version_part
 from listings.reports import CheckOutcome
 from listings.services import planning, verdicts
 from listings.states import ATTEMPT_OPEN, RELEASE_DONE, RELEASE_OPEN, STEP_UNSUCCESSFUL, RunState, StepState
@@ -161,6 +162,7 @@ def _run_part(run: Run) -> dict[str, Any]:
         "outgoing": facts.get("test", {}).get("outgoing", []),
         "verdict": verdict,
         "is_active": run.state == RunState.ACTIVE,
+        "twin": version_part(run, facts),
         "reported": reported(run),
         "is_latest": not run.version.runs.filter(number__gt=run.number).exists(),
         "has_open_release": run.version.releases.filter(state__in=RELEASE_OPEN | RELEASE_DONE).exists(),
