@@ -172,7 +172,7 @@ def hostile() -> dict[str, Any]:
                      "metrics": {HOSTILE: [1, "nan", None, 3], "one": 4}, "metric_series": {HOSTILE: [[1, 2], [3], 4]}},
         "inference": {"requests": [wild] * 300, "load": {"histogram": [[1, -5], ["x", 2], [3, 10**20]], "p50_ms": "7"},
                       "execution_parameters": {HOSTILE: {"a": HOSTILE}}, "memory_growth": {"first_bytes": -1}},
-        "outgoing": [call(HOSTILE, hint=HOSTILE, details={HOSTILE: HOSTILE}, phase=HOSTILE, count=None)] * 500,
+        "outgoing": [call(HOSTILE, hint=HOSTILE, details={HOSTILE: HOSTILE}, phase=HOSTILE)] * 500,
         "runs": [{"phase": HOSTILE, "network": HOSTILE, "marks": [mark(1, HOSTILE, HOSTILE, 3)] * 300,
                   "resources": {"seconds": list(range(5000)), "cpu": [1.0] * 5000, "memory": ["x"] * 5000,
                                 "disk": [0] * 5000}}] * 40,

@@ -147,7 +147,10 @@ def _run_part(run: Run) -> dict[str, Any]:
     checks = checks_of(run)
     # What a failed attempt established is evidence, too: a container that calls out must show its calls.
     facts = {row.step.name: row.attempt.facts for row in steps if row.attempt is not None}
+    # A problem that stands among the checks, with more of its evidence, is told once.
+    told = {(c.check.attempt_id, c.check.code) for c in checks if c.check.outcome == CheckOutcome.FAIL}
     ended = [row.attempt for row in steps if row.attempt is not None]
+    ended = [attempt for attempt in ended if (attempt.pk, attempt.problem_code) not in told]
     verdict = verdicts.verdict_of(run)
     count = {outcome.value: sum(c.check.outcome == outcome for c in checks) for outcome in CheckOutcome}
     return {

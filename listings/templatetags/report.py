@@ -10,7 +10,7 @@ from django.utils.html import conditional_escape, escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from listings.templatetags.slipway import duration, memory, size
-from listings.twin import drawn, plots
+from listings.twin import compare, drawn, plots
 from listings.twin.document import Call
 
 register = template.Library()
@@ -45,12 +45,7 @@ def percent(share: float | None) -> str:
     return "< 1 %" if 0 < share < 0.01 else f"{share * 100:.0f} %"
 
 
-@register.filter
-def signed(value: float | None) -> str:
-    """A change in per cent with its sign, ``same`` for none."""
-    if value is None:
-        return "—"
-    return "same" if round(value) == 0 else f"{'+' if value > 0 else '−'}{abs(value):.0f} %"
+register.filter("signed", compare.signed)
 
 
 @register.filter

@@ -91,6 +91,13 @@ def _sentence(worse: int, better: int) -> str:
     return f"{lost} and {gained}." if gained else f"{lost}."
 
 
+def signed(percent: float | None) -> str:
+    """A change in per cent with its sign, ``same`` for one that rounds to none."""
+    if percent is None:
+        return "—"
+    return "same" if round(percent) == 0 else f"{'+' if percent > 0 else '−'}{abs(percent):.0f} %"
+
+
 # Checks: by code, the worst outcome of each and how many there are of it.
 
 _RANK = {"pass": 0, "skip": 1, "warn": 2, "fail": 3}
@@ -199,7 +206,7 @@ def _regressions(
     yield from (f"{each.code} {each.change}: {each.title}" for each in checks if each.change.startswith("newly"))
     for figure in figures:
         if figure.regression:
-            yield f"{figure.label}: {f'{figure.percent:+g} %' if figure.percent is not None else 'from nothing'}"
+            yield f"{figure.label}: {signed(figure.percent) if figure.percent is not None else 'from nothing'}"
     yield from (f"{each.phase} calls {each.place}" for each in calls if each.change == "new")
     for answer in answers:
         if answer.change == "different":
@@ -218,4 +225,4 @@ def _improvements(
             continue
         gain = figure.before - figure.after if rule.up else figure.after - figure.before
         if gain >= rule.least and gain >= figure.before * rule.percent / 100:
-            yield f"{figure.label}: {figure.percent:+g} %"
+            yield f"{figure.label}: {signed(figure.percent)}"

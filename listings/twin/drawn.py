@@ -130,7 +130,7 @@ def _metric(metric: MetricSeries) -> Drawn:
     series = plots.Series("metric", metric.name, values, plots.short_number)
     charts = tuple(
         plots.timeline("metric", along, [series], (), width, panel_height=96, from_zero=False, write=write)
-        for width in (plots.WIDE // 2, plots.NARROW)
+        for width in (plots.NARROW + 50, plots.NARROW)
     )
     first, last = plots.short_number(values[0]), plots.short_number(values[-1])
     low, high = plots.short_number(min(values)), plots.short_number(max(values))

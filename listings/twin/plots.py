@@ -154,7 +154,7 @@ def path(points: Iterable[Point]) -> str:
 
 def timeline(
     key: str, along: Sequence[float], series: Sequence[Series], moments: Sequence[Moment], width: int, *,
-    panel_height: float = 62, from_zero: bool = True, write: Callable[[float], str] | None = None,
+    panel_height: float = 70, from_zero: bool = True, write: Callable[[float], str] | None = None,
 ) -> Chart:  # fmt: skip
     """One panel for each series above a shared axis, with the moments as numbered lines through all of them.
 
@@ -184,7 +184,7 @@ def _panel(
 ) -> Panel:  # fmt: skip
     head = top + 18  # the panel's name stands above its lines
     if from_zero:
-        scale = scale_from_zero(max([*series.values, 0]), 2, binary=series.binary)
+        scale = scale_from_zero(max([*series.values, 0]), 3, binary=series.binary)
     else:
         scale = scale_around(min(series.values, default=0), max(series.values, default=0), 3)
     low, high = scale[0], scale[-1]
