@@ -14,7 +14,7 @@ Outcome = Literal["pass", "warn", "fail", "skip"]
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_serialization_defaults_required=True)
 
 
 class EvidenceItem(Part):
@@ -297,6 +297,8 @@ class Comparison(Part):
 
 
 def schema_of(model: type[Report] | type[Comparison]) -> dict[str, Any]:
-    """The JSON Schema of a document, as published."""
+    """The JSON Schema of a document, as published. Fields may be added to a document, so it forbids none."""
     schema = model.model_json_schema(mode="serialization")
+    for part in (schema, *schema["$defs"].values()):
+        part.pop("additionalProperties", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
