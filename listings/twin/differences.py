@@ -55,7 +55,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "inference test",
         "a batch transform job",
-        "single requests to `/invocations`",
+        "single requests and parallel clients at `/invocations`; started once more in batch mode",
     ),
     Difference(
         "GPU",
