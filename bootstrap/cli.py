@@ -145,7 +145,7 @@ def lint(arguments: argparse.Namespace) -> int:
 
 
 def docs(arguments: argparse.Namespace) -> int:
-    """Write docs/problems.md from the catalogue and the tests."""
+    """Write what is generated of docs/."""
     _set_up_python()
     return linting.write_docs()
 

@@ -45,7 +45,7 @@ def run() -> int:
         ("ruff format", [TOOLS / "ruff", "format", "--check", "."], local),
         ("import rules", [TOOLS / "lint-imports"], local),
         ("migrations", [*manage, "makemigrations", "--check", "--dry-run"], local),
-        ("docs/problems.md", [PYTHON, "-m", "tests.problems_doc", "--check"], {**local, "SLIPWAY_ENV": "test"}),
+        ("generated docs", [PYTHON, "-m", "tests.problems_doc", "--check"], {**local, "SLIPWAY_ENV": "test"}),
         ("production settings", deploy, {**data, **_production()}),
         ("mypy", [TOOLS / "mypy"], local),
     )

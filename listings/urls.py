@@ -15,6 +15,7 @@ from listings.views import (
     notices,
     policies,
     releases,
+    reports,
     review,
     runs,
     sources,
@@ -29,6 +30,10 @@ _run = [
     path("", versions.run, name="run"),
     path("cancel/", runs.cancel, name="run_cancel"),
     path("report/", runs.report, name="run_report"),
+    path("twin/", reports.report, name="run_twin"),
+    path("twin.json", reports.report_json, name="run_twin_json"),
+    path("compare/", reports.comparison, name="run_compare"),
+    path("compare.json", reports.comparison_json, name="run_compare_json"),
     path("steps/<str:step>/retry/", runs.retry, name="step_retry"),
 ]
 
@@ -138,4 +143,6 @@ urlpatterns = [
     path("palette.json", home.palette, name="palette"),
     path("starters/<str:kind>/<path:name>", listings.starter, name="starter"),
     path("schema/slipway.json", versions.schema, name="spec_schema"),
+    path("schema/report-1.json", reports.report_schema, name="report_schema"),
+    path("schema/comparison-1.json", reports.comparison_schema, name="comparison_schema"),
 ]

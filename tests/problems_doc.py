@@ -1,4 +1,8 @@
-"""Writes docs/problems.md from the catalogue and from the tests' marks: ``python -m tests.problems_doc [--check]``."""
+"""Writes what is generated of the documentation: ``python -m tests.problems_doc [--check]``.
+
+docs/problems.md comes from the catalogue and from the tests' marks, the table in docs/twin.md from
+listings/twin/differences.py.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ import django
 import pytest
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "problems.md"
+TWIN = PAGE.with_name("twin.md")
+TWIN_HEADING = "## Where the twin differs from AWS\n"
 HEAD = """\
 # Problems
 
@@ -88,17 +94,31 @@ def _areas() -> Iterator[str]:
         yield f"| `{problem.code}` | {problem.owner.value} | {cells} |"
 
 
+def twin() -> str:
+    """docs/twin.md with its table of differences as the report page shows it."""
+    from listings.twin import differences
+
+    before, heading, after = TWIN.read_text().partition(TWIN_HEADING)
+    if not heading:
+        raise SystemExit(f"docs/twin.md lacks its heading: {TWIN_HEADING.strip()}")
+    lines = after.splitlines(keepends=True)
+    first = next(index for index, line in enumerate(lines) if line.startswith("|"))
+    rest = next((index for index in range(first, len(lines)) if not lines[index].startswith("|")), len(lines))
+    return "".join((before, heading, *lines[:first], differences.table(), *lines[rest:]))
+
+
 def main(words: list[str]) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     django.setup()
-    text = page(marks())
+    texts = {PAGE: page(marks()), TWIN: twin()}
     if "--check" not in words:
-        PAGE.write_text(text)
+        for path, text in texts.items():
+            path.write_text(text)
         return 0
-    if not PAGE.exists() or PAGE.read_text() != text:
-        print("docs/problems.md is not what the catalogue and the tests say: run `make docs`.", file=sys.stderr)
-        return 1
-    return 0
+    stale = [path.name for path, text in texts.items() if not path.exists() or path.read_text() != text]
+    if stale:
+        print(f"docs/{', docs/'.join(stale)}: not what the code and the tests say; run `make docs`.", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from django.db.models import Q
 from listings import problems
 from listings.access import Permission, can
 from listings.models import Attempt, Check, CommitStatus, ListingSource, Run, Step, Version
+from listings.queries.report import version_part
 from listings.reports import CheckOutcome
 from listings.services import planning, verdicts
 from listings.states import ATTEMPT_OPEN, RELEASE_DONE, RELEASE_OPEN, STEP_UNSUCCESSFUL, RunState, StepState
@@ -146,7 +147,10 @@ def _run_part(run: Run) -> dict[str, Any]:
     checks = checks_of(run)
     # What a failed attempt established is evidence, too: a container that calls out must show its calls.
     facts = {row.step.name: row.attempt.facts for row in steps if row.attempt is not None}
+    # A problem that stands among the checks, with more of its evidence, is told once.
+    told = {(c.check.attempt_id, c.check.code) for c in checks if c.check.outcome == CheckOutcome.FAIL}
     ended = [row.attempt for row in steps if row.attempt is not None]
+    ended = [attempt for attempt in ended if (attempt.pk, attempt.problem_code) not in told]
     verdict = verdicts.verdict_of(run)
     count = {outcome.value: sum(c.check.outcome == outcome for c in checks) for outcome in CheckOutcome}
     return {
@@ -161,6 +165,7 @@ def _run_part(run: Run) -> dict[str, Any]:
         "outgoing": facts.get("test", {}).get("outgoing", []),
         "verdict": verdict,
         "is_active": run.state == RunState.ACTIVE,
+        "twin": version_part(run, facts),
         "reported": reported(run),
         "is_latest": not run.version.runs.filter(number__gt=run.number).exists(),
         "has_open_release": run.version.releases.filter(state__in=RELEASE_OPEN | RELEASE_DONE).exists(),

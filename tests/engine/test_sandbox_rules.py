@@ -12,11 +12,12 @@ import pytest
 from listings.problems import ProblemError
 from listings.reports import CheckOutcome
 from tests.engine.twin_fixtures import tar_of
+from workers.sandbox import outgoing
 from workers.sandbox.holder.dns import Resolver, parse_question
 from workers.sandbox.holder.recorder import MAX_RECORDS, Recorder
 from workers.sandbox.model_files import Limits, collect, unpack
 from workers.sandbox.serving.compare import difference
-from workers.sandbox.training import metrics, outgoing
+from workers.sandbox.training import metrics
 
 LIMITS = Limits(bytes=1 << 20, entries=100)
 

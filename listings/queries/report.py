@@ -1,0 +1,203 @@
+"""The report of a run and the comparison of two, as documents and as pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from listings import problems
+from listings.access import Permission, can
+from listings.models import Attempt, Check, Run
+from listings.problems import Problem
+from listings.services import verdicts
+from listings.states import RELEASE_DONE, RELEASE_OPEN, STEP_UNSUCCESSFUL, RunState, StepName, StepState
+from listings.twin import drawn, reading
+from listings.twin.compare import compare
+from listings.twin.differences import DIFFERENCES
+from listings.twin.document import CheckItem, Comparison, DifferenceItem, EvidenceItem, Report, RunId
+from listings.twin.stages import stage_of
+from listings.twin.verdict import stages_of, verdict_of
+
+_ORDER = {"fail": 0, "warn": 1, "skip": 2, "pass": 3}
+#: A step has at most so many checks shown, and a check so much evidence; workers send far less.
+MOST_CHECKS, MOST_EVIDENCE = 600, 40
+#: So many runs are offered to compare with.
+MOST_CHOICES = 60
+
+
+def report_of(run: Run) -> Report:
+    """What the run's latest attempts established, and what AWS would say to it. Two queries."""
+    attempts = _latest(run)
+    facts = {name: reading.mapping(attempt.facts) for name, attempt in attempts.items()}
+    test = facts.get(StepName.TEST, {})
+    checks = tuple(_checks(attempts))
+    calls, more = reading.calls(test)
+    system = reading.text(reading.mapping(facts.get(StepName.SCAN, {}).get("os")).get("name"))
+    tested = StepName.TEST in attempts and attempts[StepName.TEST].step.state == StepState.SUCCEEDED
+    verdict = verdict_of(checks, is_active=run.state == RunState.ACTIVE, is_tested=tested)
+    digest = reading.text(verdicts.staged_image(facts).get("digest"))
+    return Report(
+        run=_run_id(run), attempts={name: attempt.number for name, attempt in attempts.items()},
+        verdict=verdict, stages=stages_of(checks), checks=checks,
+        training=reading.training(test), inference=reading.inference(test), outgoing=calls, outgoing_more=more,
+        peak_memory_bytes=reading.number(test.get("peak_memory_bytes")), profile=reading.profile(test),
+        runs=reading.twin_runs(test), advice=reading.advice(test),
+        image=reading.image(facts.get(StepName.INSPECT, {}), digest, system),
+        differences=tuple(DifferenceItem(**row._asdict()) for row in DIFFERENCES),
+    )  # fmt: skip
+
+
+def _latest(run: Run) -> dict[str, Attempt]:
+    """The latest attempt of each step that has one, in the order of the steps."""
+    rows = Attempt.objects.filter(step__run=run).select_related("step").order_by("step__position", "number")
+    return {attempt.step.name: attempt for attempt in rows}
+
+
+def _run_id(run: Run) -> RunId:
+    version = run.version
+    return RunId(
+        team=version.listing.team.slug, listing=version.listing.slug, listing_name=version.listing.name,
+        kind=version.listing.kind, version=version.number, run=run.number, state=run.state,
+        started=run.created_at.isoformat(), finished=run.finished_at.isoformat() if run.finished_at else None,
+    )  # fmt: skip
+
+
+def _checks(attempts: dict[str, Attempt]) -> list[CheckItem]:
+    """Checks and the problems that ended steps without one, failures first."""
+    of = {attempt.pk: attempt for attempt in attempts.values()}
+    rows = list(Check.objects.filter(attempt__in=of).order_by("attempt__step__position", "position")[:MOST_CHECKS])
+    failed = {(check.attempt_id, check.code) for check in rows if check.outcome == "fail"}
+    ended = [each for each in of.values() if each.problem_code and (each.pk, each.problem_code) not in failed]
+    found = [_ended(attempt) for attempt in ended] + [_item(check, of[check.attempt_id]) for check in rows]
+    return sorted(found, key=lambda check: _ORDER[check.outcome])
+
+
+def _entry(code: str) -> Problem:
+    """The catalogue's entry; one without texts for a code that an older release of Slipway knew."""
+    try:
+        return problems.get(code)
+    except KeyError:
+        return Problem(code, problems.Owner.SELLER, code, "", "", problems.NextAction.FIX_AND_REBUILD)
+
+
+def _item(check: Check, attempt: Attempt) -> CheckItem:
+    entry, passed = _entry(check.code), check.outcome == "pass"
+    texts = [entry.holds or entry.title, "", ""] if passed else [entry.title, entry.cause, entry.remedy]
+    title, cause, remedy = (problems.fill(text, check.params) for text in texts)
+    return CheckItem(
+        code=check.code, stage=stage_of(check.code, attempt.step.name), outcome=check.outcome,  # type: ignore[arg-type]
+        owner=entry.owner.value, step=attempt.step.name, attempt=attempt.number, title=title, cause=cause,
+        remedy="" if check.outcome == "skip" else remedy,
+        next_action="" if check.outcome in ("pass", "skip") else entry.next_action.value, source=entry.source,
+        evidence=tuple(_evidence(check.evidence)), patch=check.patch,
+    )  # fmt: skip
+
+
+def _ended(attempt: Attempt) -> CheckItem:
+    entry, params = _entry(attempt.problem_code), attempt.problem_params
+    return CheckItem(
+        code=entry.code, stage=stage_of(entry.code, attempt.step.name), outcome="fail", owner=entry.owner.value,
+        step=attempt.step.name, attempt=attempt.number, title=problems.fill(entry.title, params),
+        cause=problems.fill(entry.cause, params), remedy=problems.fill(entry.remedy, params),
+        next_action=entry.next_action.value, source=entry.source, evidence=tuple(_evidence(attempt.problem_evidence)),
+    )  # fmt: skip
+
+
+def _evidence(recorded: Any) -> Iterator[EvidenceItem]:
+    for each in reading.rows(recorded, MOST_EVIDENCE):
+        said, label = reading.text(each.get("text"), 4000), reading.text(each.get("label"))
+        yield EvidenceItem(text=said, label=label, log_line=reading.whole(each.get("log_line")))
+
+
+# The pages.
+
+
+def report_page(user: Any, run: Run) -> dict[str, Any]:
+    report = report_of(run)
+    by_stage = [(stage, [check for check in report.checks if check.stage == stage.key]) for stage in report.stages]
+    return _places(run) | {
+        "report": report,
+        "failing": _of(report, "fail"), "warning": _of(report, "warn"), "skipped": _of(report, "skip"),
+        "passed_by_stage": [
+            (stage, [check for check in checks if check.outcome == "pass"])
+            for stage, checks in by_stage if any(check.outcome == "pass" for check in checks)
+        ],
+        "stages": [stage for stage in report.stages if stage.outcome],
+        "stage_titles": {stage.key: stage.title for stage in report.stages},
+        "retryable": _retryable(user, run), "test_number": report.attempts.get(StepName.TEST, 1),
+        "resources": drawn.resources(report),
+        "metrics": drawn.metrics(report.training.metrics) if report.training else [],
+        "latency": drawn.latency(report.inference.load) if report.inference else None,
+        "against": default_before(run), "is_active": run.state == RunState.ACTIVE,
+    }  # fmt: skip
+
+
+def _places(run: Run) -> dict[str, Any]:
+    version = run.version
+    return {"team": version.listing.team, "listing": version.listing, "version": version, "run": run}
+
+
+def _of(report: Report, outcome: str) -> list[CheckItem]:
+    return [check for check in report.checks if check.outcome == outcome]
+
+
+def _retryable(user: Any, run: Run) -> frozenset[str]:
+    """The steps that this user may try again: those of the latest run that did not succeed."""
+    version = run.version
+    if not can(user, Permission.DEVELOP, version.listing.team) or version.runs.filter(number__gt=run.number).exists():
+        return frozenset()
+    if version.releases.filter(state__in=RELEASE_OPEN | RELEASE_DONE).exists():
+        return frozenset()
+    return frozenset(run.steps.filter(state__in=STEP_UNSUCCESSFUL).values_list("name", flat=True))
+
+
+def default_before(run: Run) -> Run | None:
+    """What a run is compared with unless said otherwise: the last passed one of another version before it, else the
+    last passed one before it."""
+    rows = _comparable(run).filter(state=RunState.PASSED, created_at__lt=run.created_at).order_by("-created_at")
+    return rows.exclude(version=run.version_id).first() or rows.first()
+
+
+def _comparable(run: Run) -> Any:
+    rows = Run.objects.filter(version__listing=run.version.listing_id).exclude(pk=run.pk)
+    return rows.select_related("version__listing__team")
+
+
+def before_of(run: Run, chosen: str) -> Run | None:
+    """The run that ``chosen`` names, ``<version>/<run>`` or ``<version>`` for its latest; the default for an empty one.
+
+    Raises Run.DoesNotExist for one that the listing does not have.
+    """
+    if not chosen:
+        return default_before(run)
+    number, _, which = chosen.partition("/")
+    rows = _comparable(run).filter(version__number=number)
+    if which:
+        rows = rows.filter(number=int(which)) if which.isascii() and which.isdigit() and len(which) < 9 else rows.none()
+    found = rows.order_by("-number").first()
+    if found is None:
+        raise Run.DoesNotExist
+    return found  # type: ignore[no-any-return]
+
+
+def comparison_of(before: Run, after: Run) -> Comparison:
+    return compare(report_of(before), report_of(after))
+
+
+def comparison_page(run: Run, before: Run | None) -> dict[str, Any]:
+    choices = list(_comparable(run).exclude(state=RunState.ACTIVE).order_by("-created_at")[:MOST_CHOICES])
+    if before is not None and before.pk not in {choice.pk for choice in choices}:
+        choices.append(before)
+    context = _places(run) | {"before": before, "choices": choices, "comparison": None}
+    return context | ({"comparison": comparison_of(before, run)} if before is not None else {})
+
+
+def version_part(run: Run, facts: dict[str, Any]) -> dict[str, Any]:
+    """What the version page shows of the report: one plot, what it fits on, and what to compare with."""
+    test = reading.mapping(facts.get(StepName.TEST))
+    calls, _ = reading.calls(test)
+    peak = reading.number(test.get("peak_memory_bytes"))
+    return {
+        "plot": drawn.main_resources(reading.twin_runs(test), calls),
+        "profile": reading.profile(test), "advice": reading.advice(test), "peak": peak, "against": default_before(run),
+    }  # fmt: skip

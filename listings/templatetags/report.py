@@ -1,0 +1,100 @@
+"""How the report's figures are written."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django import template
+from django.utils.html import conditional_escape, escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from listings.templatetags.slipway import duration, memory, size
+from listings.twin import compare, drawn, plots
+from listings.twin.document import Call
+
+register = template.Library()
+_CODE = re.compile(r"`([^`]+)`")
+
+
+@register.filter
+def code_spans(text: str) -> SafeString:
+    """Text of ours with `code` in it; everything else is escaped."""
+    return mark_safe(_CODE.sub(r"<code>\1</code>", escape(text)))  # noqa: S308 - escaped right before
+
+
+@register.filter
+def figure(value: float | None, unit: str) -> str:
+    """A figure of the comparison in its unit; a dash where it was not recorded."""
+    if value is None:
+        return "—"
+    written = {"ms": plots.short_ms, "s": duration, "bytes": size, "memory": memory}.get(unit)
+    return written(value) if written else f"{value:.4g} /s"
+
+
+@register.filter
+def ms(value: float | None) -> str:
+    return "—" if value is None else plots.short_ms(value)
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """``0.614`` as ``61 %``."""
+    if share is None:
+        return "—"
+    return "< 1 %" if 0 < share < 0.01 else f"{share * 100:.0f} %"
+
+
+register.filter("signed", compare.signed)
+
+
+@register.filter
+def width_of(share: float | None) -> float:
+    """A share as the width of a bar that is 100 wide; what is there at all can be seen."""
+    return round(max(0.6, min(100.0, (share or 0) * 100)), 1)
+
+
+@register.filter
+def phase(name: str) -> str:
+    return drawn.phase_title(str(name))
+
+
+@register.filter
+def network(name: str) -> str:
+    return {"drop": "left unanswered", "diagnose": "answered, to learn more"}.get(str(name), "refused")
+
+
+@register.filter
+def place(call: Call) -> str:
+    return drawn.place(call)
+
+
+@register.filter
+def instruction(line: str) -> str:
+    """A layer's instruction as the Dockerfile has it."""
+    words = line.strip()
+    for prefix in ("/bin/sh -c #(nop)", "/bin/sh -c"):
+        if words.startswith(prefix):
+            rest = words[len(prefix) :].strip()
+            return rest if "nop" in prefix else f"RUN {rest}"
+    return words or "unknown instruction"
+
+
+@register.filter
+def price(dollars: float | None) -> str:
+    return "—" if dollars is None else f"${dollars:.3f}".rstrip("0").rstrip(".")
+
+
+@register.simple_tag
+def step_words(titles: dict[str, str], key: str) -> Any:
+    return conditional_escape(titles.get(key, key))
+
+
+@register.simple_tag
+def share_bar(share: float | None, css: str = "") -> SafeString:
+    """A bar of the share's width; the number beside it says the same."""
+    return format_html(
+        '<svg class="share {}" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="ground" width="100" height="8"/><rect class="part" width="{}" height="8"/></svg>',
+        css, width_of(share),
+    )  # fmt: skip
