@@ -45,7 +45,7 @@ INFERENCE = {
 
 @pytest.fixture(scope="session")
 def staged(engine: Engine, registry: Registry) -> Staged:
-    """Build tests/images/<name>, or a sample, push it to the staging registry and forget it locally: (repository, digest)."""
+    """Build tests/images/<name> or a sample, push it to the staging registry, forget it here: (repository, digest)."""
     done: dict[str, tuple[str, str]] = {}
 
     def stage(name: str) -> tuple[str, str]:
