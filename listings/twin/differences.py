@@ -58,6 +58,21 @@ DIFFERENCES: tuple[Difference, ...] = (
         "single requests and parallel clients at `/invocations`; started once more in batch mode",
     ),
     Difference(
+        "connections to the server",
+        "not documented; may be kept open",
+        "one for each request",
+    ),
+    Difference(
+        "joined records of a batch",
+        "as many as fit into the payload",
+        "100, and one body of the whole payload",
+    ),
+    Difference(
+        "a wrong answer to `/execution-parameters`",
+        "how it is taken is not documented",
+        "a warning, and the defaults",
+    ),
+    Difference(
         "GPU",
         "as the instance type",
         "none; a GPU type is given its CPU side only",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.engine.twin_fixtures import INFERENCE, Ran, Twin
+from workers.sandbox.serving.patches import PATCHES
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -127,6 +128,8 @@ def test_each_fault_raises_its_own_code_only(
     assert faults(ran) == dict(faults_in_it.values()), ran.log.text()
     failed = [code for code, outcome in faults_in_it.values() if outcome == "fail"]
     assert ran.code == (failed[0] if failed else "")
+    patched = {check.code for check in ran.report.checks if check.patch}
+    assert patched == set(PATCHES) & {code for code, _ in faults_in_it.values()}
 
 
 def test_nginx_gets_its_patch(twin: Twin, brief: None) -> None:

@@ -22,6 +22,7 @@ from workers.steps import test as test_step
 from workers.steps.contract import Stop
 
 IMAGES = Path(__file__).parent.parent / "images"
+SAMPLES = Path(settings.BASE_DIR) / "samples"
 Staged = Callable[[str], tuple[str, str]]
 
 TRAINING = {
@@ -44,14 +45,15 @@ INFERENCE = {
 
 @pytest.fixture(scope="session")
 def staged(engine: Engine, registry: Registry) -> Staged:
-    """Build tests/images/<name>, push it to the staging registry and forget it locally: (repository, digest)."""
+    """Build tests/images/<name> or a sample, push it to the staging registry, forget it here: (repository, digest)."""
     done: dict[str, tuple[str, str]] = {}
 
     def stage(name: str) -> tuple[str, str]:
         if name not in done:
             repository = f"staging/{name}"
             reference = f"{registry.host}/{repository}"
-            engine.client.images.build(path=str(IMAGES / name), tag=reference, rm=True, forcerm=True)
+            folder = next(place / name for place in (IMAGES, SAMPLES) if (place / name).is_dir())
+            engine.client.images.build(path=str(folder), tag=reference, rm=True, forcerm=True)
             credentials = {"username": registry.username, "password": registry.password}
             events = engine.api.push(reference, stream=True, decode=True, auth_config=credentials)
             digest = next(event["aux"]["Digest"] for event in events if "aux" in event)

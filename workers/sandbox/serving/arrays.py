@@ -12,6 +12,8 @@ from dataclasses import dataclass
 MAGIC = b"\x93NUMPY"
 MAX_UNPACKED_BYTES = 64 << 20
 MAX_MEMBERS = 200
+#: Larger arrays are told to differ, and not where.
+MAX_VALUES = 1_000_000
 #: Types of elements that are compared as numbers; everything else byte for byte.
 FORMATS = {"f4": "f", "f8": "d", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
 
@@ -27,9 +29,9 @@ class Array:
     data: bytes
 
     def values(self) -> tuple[float, ...] | None:
-        """Its numbers in the order of the file; None where the elements are no plain numbers."""
+        """Its numbers in the order of the file; None where they are no plain numbers or too many."""
         code, size = FORMATS.get(self.kind[1:]), int(self.kind[2:]) if self.kind[2:].isdigit() else 0
-        if code is None or self.kind[0] not in "<>|" or len(self.data) % size:
+        if code is None or self.kind[0] not in "<>|" or len(self.data) % size or len(self.data) > MAX_VALUES * size:
             return None
         order = ">" if self.kind[0] == ">" else "<"
         return struct.unpack(f"{order}{len(self.data) // size}{code}", self.data)

@@ -15,6 +15,7 @@ from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
 from workers.sandbox.serving import execution, rough, signs
 from workers.sandbox.serving.bodies import is_lines, records
+from workers.sandbox.serving.patches import add_patches
 from workers.sandbox.serving.probing import Probe, Probing, describe, run_probes, shown
 from workers.sandbox.serving.run import begin, place_model
 from workers.sandbox.serving.start import await_ping
@@ -65,6 +66,7 @@ def run(
         ])  # fmt: skip
         _end(probing)
     signs.judge(outcome, log, say_none=False)
+    add_patches(outcome)
     return outcome
 
 

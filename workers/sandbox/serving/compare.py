@@ -15,7 +15,7 @@ MAX_SHOWN = 120
 MAX_DIFFERENCES = 10
 MAX_DIFF_LINES = 40
 #: difflib takes the square of the number of lines at worst.
-MAX_DIFF_BYTES = 64 * 1024
+MAX_DIFF_BYTES, MAX_DIFF_INPUT_LINES = 64 * 1024, 500
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 
@@ -38,7 +38,7 @@ def text_diff(expected: bytes, actual: bytes) -> str:
     """A unified diff of two texts; empty for what is no text or too long for one."""
     if max(len(expected), len(actual)) > MAX_DIFF_BYTES or not (_is_text(expected) and _is_text(actual)):
         return ""
-    wanted, found = _decode(expected).splitlines(), _decode(actual).splitlines()
+    wanted, found = (_decode(data).splitlines()[:MAX_DIFF_INPUT_LINES] for data in (expected, actual))
     lines = difflib.unified_diff(wanted, found, "expected", "answer", n=1, lineterm="")
     return "\n".join(_cut(line) for line in islice(lines, MAX_DIFF_LINES))
 

@@ -41,6 +41,9 @@ def parallel_clients(probing: Probing) -> None:
     first_bytes = _memory(probing)
     figures = _load(probing, REQUESTS, SECONDS)
     last_bytes = _memory(probing)
+    if _slow_pings(figures) and probing.left > 2 * SECONDS:
+        # A busy test host may have been at fault: it counts when it happens twice.
+        figures = _load(probing, REQUESTS, SECONDS)
     text = (
         f"{figures['clients']} clients, {figures['requests']} requests of sample {sample.name} in "
         f"{figures['seconds']:g} s: p50 {figures['p50_ms']:g} ms, p99 {figures['p99_ms']:g} ms, "
@@ -96,17 +99,21 @@ def _judge_pings(probing: Probing, figures: dict[str, Any]) -> None:
     if not figures["pings"]:
         probing.skip("TEST-PING-LOAD", "no /ping was sent")
         return
-    bad = {end: count for end, count in figures["ping_ends"].items() if end != "200"}
-    slowest = float(figures["ping_max_ms"])
-    reason = f"of {figures['pings']} pings, {_ends(bad)}" if bad else f"the slowest took {slowest:.0f} ms"
-    failed = bool(bad) or slowest > PING_LIMIT_MS
-    if failed:
-        reason = f"while {figures['clients']} clients sent requests, {reason}"
+    slow = _slow_pings(figures)
     probing.outcome.add(
-        CheckOutcome.FAIL if failed else CheckOutcome.PASS, "TEST-PING-LOAD",
-        evidence=probing.subject.last_lines(6) if failed else (), reason=reason,
-        pings=figures["pings"], ms=f"{slowest:.0f}",
+        CheckOutcome.FAIL if slow else CheckOutcome.PASS, "TEST-PING-LOAD",
+        evidence=probing.subject.last_lines(6) if slow else (),
+        reason=f"while {figures['clients']} clients sent requests, {slow}" if slow else "",
+        pings=figures["pings"], ms=f"{figures['ping_max_ms']:.0f}",
     )  # fmt: skip
+
+
+def _slow_pings(figures: dict[str, Any]) -> str:
+    """What was wrong with the pings; "" if nothing."""
+    bad = {end: count for end, count in figures["ping_ends"].items() if end != "200"}
+    if bad:
+        return f"of {figures['pings']} pings, {_ends(bad)}"
+    return f"the slowest took {figures['ping_max_ms']:.0f} ms" if figures["ping_max_ms"] > PING_LIMIT_MS else ""
 
 
 def _judge_accepts(probing: Probing, figures: dict[str, Any], warm: dict[str, Any]) -> None:

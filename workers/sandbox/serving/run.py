@@ -17,6 +17,7 @@ from workers.sandbox.phase import MODEL, Bench, Outcome, containers, judge_memor
 from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
 from workers.sandbox.serving import execution, load, negotiation, requests, rough, signs, start
+from workers.sandbox.serving.patches import add_patches
 from workers.sandbox.serving.probing import INVOCATION_SECONDS as INVOCATION_SECONDS
 from workers.sandbox.serving.probing import Probe, Probing, run_probes
 from workers.sandbox.subject import Exit
@@ -48,6 +49,7 @@ def run(
             run_probes(probing, PROBES)
         _stop(probing)
     signs.judge(outcome, log, say_none=outcome.facts is not None)
+    add_patches(outcome)
     return outcome
 
 

@@ -19,6 +19,8 @@ MAX_SEARCHED = 2000
 class Sign:
     code: str
     expression: re.Pattern[str]
+    #: Only a line with one of these is searched: a flood of lines must not take longer to read for it.
+    words: tuple[str, ...]
     #: Whether it can be what a broken run died of: then it fails, and explains the end.
     explains: bool
     #: A line with one of these is not meant.
@@ -29,6 +31,7 @@ SIGNS = (
     Sign(
         "TEST-MODEL-WRITE",
         re.compile(r"read-only file system|\bEROFS\b|(permission denied: '?|EACCES.{0,80})/opt/ml/model", re.I),
+        ("read-only", "erofs", "denied", "eacces"),
         explains=True, but=("/proc/", "/sys/"),
     ),
     Sign(
@@ -40,9 +43,10 @@ SIGNS = (
             r"|(unshare|setns|ptrace|iptables|modprobe|sysctl|sched_setscheduler|set_mempolicy).{0,80}not permitted",
             re.I,
         ),
+        ("fuse", "mount", "shared memory", "dev/shm", "not permitted"),
         explains=True,
     ),
-    Sign("TEST-WORKER-TIMEOUT", re.compile(r"WORKER TIMEOUT"), explains=False),
+    Sign("TEST-WORKER-TIMEOUT", re.compile(r"WORKER TIMEOUT"), ("worker timeout",), explains=False),
 )  # fmt: skip
 BROKEN = {"TEST-SERVE-EXITED", "TEST-SERVE-PING", "TEST-REQUEST", "TEST-REQUEST-TIME", "TEST-BATCH-START"}
 
@@ -61,9 +65,12 @@ class WatchedLog:
         return number
 
     def _search(self, text: str, number: int) -> None:
+        lowered = text.lower()
         for sign in SIGNS:
             found = self.found[sign.code]
-            if len(found) == MAX_EVIDENCE or any(part in text for part in sign.but):
+            if len(found) == MAX_EVIDENCE or not any(word in lowered for word in sign.words):
+                continue
+            if any(part in text for part in sign.but):
                 continue
             if sign.expression.search(text):
                 found.append(Evidence(text, label="log", log_line=number))
