@@ -72,11 +72,11 @@ def test_a_long_series_is_thinned_over_the_whole_log() -> None:
     assert len(steps) == 1
 
 
-VERDICT = {"seconds": 10.0, "output": {"lines": 10, "last_seconds": 9.9, "shape": "whole"}}
+VERDICT = {"seconds": 10.0, "output": {"lines": 10, "last_seconds": 9.9, "last": "whole"}}
 
 
 @pytest.mark.parametrize(
-    ("code", "took", "shape", "silent", "expected"),
+    ("code", "took", "last", "silent", "expected"),
     [
         (143, 0.2, "half", False, CheckOutcome.PASS),
         (1, 4.9, "half", False, CheckOutcome.PASS),
@@ -91,16 +91,16 @@ VERDICT = {"seconds": 10.0, "output": {"lines": 10, "last_seconds": 9.9, "shape"
          "cannot be told", "killed"],
 )  # fmt: skip
 def test_how_a_stopped_training_is_judged(
-    code: int, took: float, shape: str, silent: bool, expected: CheckOutcome
+    code: int, took: float, last: str, silent: bool, expected: CheckOutcome
 ) -> None:
-    found = stopping.Stopped(Exit(code, False, 5.0 + took), 5.0, took, silent, {"shape": shape})
+    found = stopping.Stopped(Exit(code, False, 5.0 + took), 5.0, took, silent, {"lines": 10, "last": last})
     outcome, reason = stopping.judge(found, VERDICT)
     assert outcome is expected
     assert bool(reason) is (expected is not CheckOutcome.PASS)
 
 
 def test_without_any_output_only_the_time_tells() -> None:
-    quiet = {"seconds": 10.0, "output": {"lines": 0, "last_seconds": None, "shape": ""}}
+    quiet = {"seconds": 10.0, "output": {"lines": 0, "last_seconds": None, "last": ""}}
     for took, expected in ((0.2, CheckOutcome.PASS), (5.0, CheckOutcome.WARN)):
-        found = stopping.Stopped(Exit(0, False, 5.0 + took), 5.0, took, True, {"shape": ""})
+        found = stopping.Stopped(Exit(0, False, 5.0 + took), 5.0, took, True, {"lines": 0, "last": ""})
         assert stopping.judge(found, quiet)[0] is expected
