@@ -41,7 +41,7 @@ NUMBER = re.compile(r"[-+]?[0-9][0-9.eE+-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Setup:
     """What every training run of one test works with. ``mode``: the verdict run's input mode."""
 
     training: Training
@@ -80,14 +80,14 @@ class Ended:
 
 
 def run_job(
-    bench: Bench, outcome: Outcome, plan: Plan, job: JobInput, live: Callable[[Holder, Subject], T]
+    bench: Bench, outcome: Outcome, setup: Setup, job: JobInput, live: Callable[[Holder, Subject], T]
 ) -> T | None:
     """Start ``train`` on the job; what ``live`` makes of the running container. None where a seller's problem ended
     it, which then is in ``outcome``.
 
     Raises ProblemError for what is not the seller's, StepStopped.
     """
-    apart = [name for name in plan.test.channels if job.mode(name) != FILE]
+    apart = [name for name in setup.test.channels if job.mode(name) != FILE]
     with ExitStack() as stack:
         volumes = {name: f"slipway-{bench.name}-{outcome.phase}-{index}" for index, name in enumerate(apart)}
         for volume in volumes.values():
@@ -95,8 +95,8 @@ def run_job(
             stack.callback(bench.engine.remove_volume, volume)
         places = {name: f"{CHANNELS}/{index}" for index, name in enumerate(apart)}
         with_holder = [_mount(places[name], volume) for name, volume in volumes.items()]
-        with containers(bench, outcome, plan.profile, ML, with_holder) as (holder, subject, volume):
-            _lay_out(bench, holder, plan, job, places)
+        with containers(bench, outcome, setup.profile, ML, with_holder) as (holder, subject, volume):
+            _lay_out(bench, holder, setup, job, places)
             mounts = [_mount(ML, volume)]
             mounts += [
                 _mount(f"{DATA}/{name}", volumes[name], read_only=True) for name in apart if job.mode(name) == FAST_FILE
@@ -112,13 +112,13 @@ def _mount(target: str, volume: str, *, read_only: bool = False) -> Mount:
     return Mount(target=target, source=volume, type="volume", no_copy=True, read_only=read_only)
 
 
-def _lay_out(bench: Bench, holder: Holder, plan: Plan, job: JobInput, places: dict[str, str]) -> None:
+def _lay_out(bench: Bench, holder: Holder, setup: Setup, job: JobInput, places: dict[str, str]) -> None:
     packed = bench.workdir / "training.tar"
-    write_training_tar(packed, job, plan.test, plan.samples)
+    write_training_tar(packed, job, setup.test, setup.samples)
     send_archive(holder, ML, packed, bench.stop)
     for name, place in places.items():
         if name not in job.empty:
-            write_channel_tar(packed, plan.samples.files(plan.test.channels[name].path))
+            write_channel_tar(packed, setup.samples.files(setup.test.channels[name].path))
             send_archive(holder, place, packed, bench.stop)
     piped = {name: place for name, place in places.items() if job.mode(name) == PIPE}
     if piped:
@@ -151,7 +151,7 @@ def to_end(bench: Bench, outcome: Outcome, holder: Holder, subject: Subject, lim
     ended, stopped = None, ""
     try:
         ended = until_end(subject, limit)
-        mark_end(outcome, ended)
+        mark_end(outcome, subject, ended)
     except ProblemError as error:
         if get(error.code).owner is not Owner.SELLER:
             raise
@@ -163,10 +163,10 @@ def to_end(bench: Bench, outcome: Outcome, holder: Holder, subject: Subject, lim
     return found
 
 
-def mark_end(outcome: Outcome, ended: Exit) -> None:
+def mark_end(outcome: Outcome, subject: Subject, ended: Exit) -> None:
     if ended.out_of_memory:
-        outcome.mark(ended.seconds, "out-of-memory", "the kernel killed a process for memory")
-    outcome.mark(ended.seconds, "end", f"exit code {ended.code}")
+        outcome.mark(subject.lived, "out-of-memory", "the kernel killed a process for memory")
+    outcome.mark(subject.lived, "end", f"exit code {ended.code}")
 
 
 def read_failure(bench: Bench, holder: Holder) -> str:

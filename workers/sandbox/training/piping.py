@@ -8,7 +8,7 @@ from listings.reports import CheckOutcome, Evidence
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.phase import MODEL, Bench, Outcome
 from workers.sandbox.subject import Subject
-from workers.sandbox.training.job import Plan, run_job, to_end
+from workers.sandbox.training.job import Setup, run_job, to_end
 from workers.sandbox.training.layout import PIPE
 
 CODE = "TEST-TRAIN-PIPE"
@@ -16,25 +16,25 @@ CODE = "TEST-TRAIN-PIPE"
 MORE_SECONDS = 30.0
 
 
-def piped_channels(plan: Plan) -> list[str]:
+def piped_channels(setup: Setup) -> list[str]:
     """The tested channels that can be read through pipes besides."""
-    declared = {channel.Name: channel.SupportedInputModes for channel in plan.training.TrainingChannels}
-    return [name for name in plan.test.channels if PIPE in declared.get(name, ()) and plan.mode != PIPE]
+    declared = {channel.Name: channel.SupportedInputModes for channel in setup.training.TrainingChannels}
+    return [name for name in setup.test.channels if PIPE in declared.get(name, ()) and setup.mode != PIPE]
 
 
-def run(bench: Bench, plan: Plan, seconds: float) -> Outcome | None:
+def run(bench: Bench, setup: Setup, seconds: float) -> Outcome | None:
     """Train once more through pipes. ``seconds``: how long the verdict run took. None where no channel declares Pipe.
 
     Raises ProblemError for what is not the seller's, StepStopped.
     """
-    names = piped_channels(plan)
+    names = piped_channels(setup)
     if not names:
         return None
     outcome = Outcome("train-pipe")
     bench.log.section("Training in Pipe mode")
 
     def live(holder: Holder, subject: Subject) -> None:
-        limit = min(2 * seconds + MORE_SECONDS, float(plan.test.timeout_seconds))
+        limit = min(2 * seconds + MORE_SECONDS, float(setup.test.timeout_seconds))
         ended = to_end(bench, outcome, holder, subject, limit)
         if not ended.succeeded:
             read = _evidence(names, holder, subject)
@@ -44,7 +44,7 @@ def run(bench: Bench, plan: Plan, seconds: float) -> Outcome | None:
         else:
             judge_pipes(outcome, names, holder, subject)
 
-    run_job(bench, outcome, plan, plan.job().with_mode(names, PIPE), live)
+    run_job(bench, outcome, setup, setup.job().with_mode(names, PIPE), live)
     return outcome
 
 

@@ -14,7 +14,7 @@ from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
 from workers.sandbox.subject import Subject
 from workers.sandbox.training import piping, stopping, tuning, values
-from workers.sandbox.training.job import Plan, run_job, to_end
+from workers.sandbox.training.job import Setup, run_job, to_end
 
 EMPTY = "TEST-TRAIN-EMPTY"
 
@@ -32,22 +32,22 @@ def run(
     if bench.network is not Network.REFUSE:
         return []
     test = spec.tests.training or TrainingTest()
-    plan = Plan(spec.training, test, spec.training_input_mode() or "File", samples, profiles["train"])
+    setup = Setup(spec.training, test, spec.training_input_mode() or "File", samples, profiles["train"])
     seconds = float(decided.facts["seconds"])
     single = [
-        piping.run(bench, plan, seconds),
-        tuning.run(bench, plan, seconds),
-        stopping.run(bench, plan, decided),
-        _without_a_file(bench, plan, seconds),
+        piping.run(bench, setup, seconds),
+        tuning.run(bench, setup, seconds),
+        stopping.run(bench, setup, decided),
+        _without_a_file(bench, setup, seconds),
     ]
-    return [outcome for outcome in single if outcome is not None] + values.run(bench, plan, seconds)
+    return [outcome for outcome in single if outcome is not None] + values.run(bench, setup, seconds)
 
 
-def _without_a_file(bench: Bench, plan: Plan, seconds: float) -> Outcome | None:
+def _without_a_file(bench: Bench, setup: Setup, seconds: float) -> Outcome | None:
     """Train with a channel that ShardedByS3Key has left without a file, which can happen with several hosts only."""
-    required = [channel.Name for channel in plan.training.TrainingChannels if channel.IsRequired]
-    names = sorted(plan.test.channels, key=lambda name: name not in required)
-    if not names or not plan.training.SupportsDistributedTraining:
+    required = [channel.Name for channel in setup.training.TrainingChannels if channel.IsRequired]
+    names = sorted(setup.test.channels, key=lambda name: name not in required)
+    if not names or not setup.training.SupportsDistributedTraining:
         return None
     outcome = Outcome("train-empty")
     bench.log.section(f"Training with an empty channel: {names[0]}")
@@ -60,5 +60,5 @@ def _without_a_file(bench: Bench, plan: Plan, seconds: float) -> Outcome | None:
             evidence=ended.evidence if not ended.succeeded else (), name=names[0], how=ended.how,
         )  # fmt: skip
 
-    run_job(bench, outcome, plan, plan.job().with_empty(names[0]), live)
+    run_job(bench, outcome, setup, setup.job().with_empty(names[0]), live)
     return outcome

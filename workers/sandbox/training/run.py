@@ -16,7 +16,7 @@ from workers.sandbox.samples import Samples
 from workers.sandbox.subject import Exit, Subject
 from workers.sandbox.training import metrics
 from workers.sandbox.training.exits import meaning_of
-from workers.sandbox.training.job import FAILURE, Plan, mark_end, output_facts, read_failure, run_job, until_end
+from workers.sandbox.training.job import FAILURE, Setup, mark_end, output_facts, read_failure, run_job, until_end
 from workers.sandbox.training.layout import PIPE
 from workers.sandbox.training.piping import judge_pipes
 
@@ -33,22 +33,22 @@ def run(
     """
     outcome = Outcome("train", bench.network)
     bench.log.section("Training")
-    plan = Plan(training, test, mode, samples, profile)
+    setup = Setup(training, test, mode, samples, profile)
 
     def live(holder: Holder, subject: Subject) -> Path | None:
         ended = until_end(subject, float(test.timeout_seconds))
-        return _judge(bench, outcome, plan, holder, subject, ended)
+        return _judge(bench, outcome, setup, holder, subject, ended)
 
-    return outcome, run_job(bench, outcome, plan, plan.job(), live)
+    return outcome, run_job(bench, outcome, setup, setup.job(), live)
 
 
-def _judge(bench: Bench, outcome: Outcome, plan: Plan, holder: Holder, subject: Subject, ended: Exit) -> Path | None:
+def _judge(bench: Bench, outcome: Outcome, setup: Setup, holder: Holder, subject: Subject, ended: Exit) -> Path | None:
     facts: dict[str, Any] = {
         "exit_code": ended.code, "seconds": ended.seconds, "failure": read_failure(bench, holder), "model_bytes": 0,
         "metrics": {}, "metric_series": {}, "output": output_facts(subject.pump),
     }  # fmt: skip
     outcome.facts = facts
-    mark_end(outcome, ended)
+    mark_end(outcome, subject, ended)
     bench.log.line(f"train ended with exit code {ended.code} after {ended.seconds:g} s", "slipway")
     _list_output(bench, facts, holder, subject)
     out_of_memory = judge_memory(outcome, subject, ended)
@@ -60,9 +60,9 @@ def _judge(bench: Bench, outcome: Outcome, plan: Plan, holder: Holder, subject: 
             )
         return None
     outcome.passed("TEST-TRAIN-EXIT", exit_code=0, seconds=ended.seconds)
-    _judge_metrics(outcome, plan.training, subject)
-    if plan.mode == PIPE:
-        judge_pipes(outcome, plan.test.channels, holder, subject)
+    _judge_metrics(outcome, setup.training, subject)
+    if setup.mode == PIPE:
+        judge_pipes(outcome, setup.test.channels, holder, subject)
     return _collect(bench, outcome, holder, subject)
 
 

@@ -10,7 +10,7 @@ from workers.sandbox.holder_client import Holder
 from workers.sandbox.phase import ML, Bench, Outcome
 from workers.sandbox.subject import Exit, Subject
 from workers.sandbox.training import tuning
-from workers.sandbox.training.job import Ended, Plan, mark_end, output_facts, read_failure, run_job
+from workers.sandbox.training.job import Ended, Setup, mark_end, output_facts, read_failure, run_job
 from workers.sandbox.training.layout import CHECKPOINTS, TUNING_PARAMETER
 
 CODE = "TEST-TRAIN-STOP"
@@ -48,7 +48,7 @@ class Stopped:
     output: dict[str, Any]
 
 
-def run(bench: Bench, plan: Plan, decided: Outcome) -> Outcome | None:
+def run(bench: Bench, setup: Setup, decided: Outcome) -> Outcome | None:
     """Stop a training in its middle. None where the run that ``decided`` was too short for that, which is said there.
 
     As a job with checkpoints, which a Spot job is. A long one gets the tuning job's parameter besides.
@@ -61,8 +61,8 @@ def run(bench: Bench, plan: Plan, decided: Outcome) -> Outcome | None:
         return None
     outcome = Outcome("train-stop")
     bench.log.section("Training, stopped in its middle")
-    job = plan.job().with_checkpoints()
-    objective = tuning.objective(plan.training) if tuning.is_long(seconds) else ""
+    job = setup.job().with_checkpoints()
+    objective = tuning.objective(setup.training) if tuning.is_long(seconds) else ""
     if objective:
         job = job.with_values({TUNING_PARAMETER: objective})
 
@@ -72,21 +72,21 @@ def run(bench: Bench, plan: Plan, decided: Outcome) -> Outcome | None:
             ended = Ended(early, "", read_failure(bench, holder), subject.last_lines()) if early else None
             tuning.judge(outcome, ended)
         if early is not None:
-            mark_end(outcome, early)
+            mark_end(outcome, subject, early)
             outcome.add(CheckOutcome.SKIP, CODE, reason=f"it ended after {early.seconds:g} s, before the signal")
             return
         sent, silent = subject.seconds, subject.pump.lines == 0
         outcome.mark(sent, "signal", "SIGTERM")
         bench.log.line(f"SIGTERM after {sent:g} s", "slipway")
         took, last = subject.terminate(GRACE_SECONDS)
-        mark_end(outcome, last)
+        mark_end(outcome, subject, last)
         kept = holder.call("contents", bench.stop, path=f"{ML}/{CHECKPOINTS}", most_entries=10_000, listed=1)["files"]
         bench.log.line(f"ended {took:g} s later with exit code {last.code}; {kept} files of checkpoints", "slipway")
         found = Stopped(last, sent, took, silent, output_facts(subject.pump))
         result, reason = judge(found, verdict)
         _report(bench, outcome, result, reason, found, kept)
 
-    run_job(bench, outcome, plan, job, live)
+    run_job(bench, outcome, setup, job, live)
     return outcome
 
 

@@ -7,13 +7,13 @@ from listings.spec.models import Training
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.phase import Bench, Outcome
 from workers.sandbox.subject import Subject
-from workers.sandbox.training.job import Ended, Plan, run_job, to_end
+from workers.sandbox.training.job import Ended, Setup, run_job, to_end
 from workers.sandbox.training.layout import TUNING_PARAMETER
 
 CODE = "TEST-TRAIN-TUNING"
 #: Longer trainings are not run once more for this: the one that is stopped in its middle tries it.
 LONG_SECONDS = 60.0
-MORE_SECONDS = 10.0
+MORE_SECONDS = 30.0
 
 
 def objective(training: Training) -> str:
@@ -29,13 +29,13 @@ def is_long(seconds: float) -> bool:
     return seconds > LONG_SECONDS
 
 
-def run(bench: Bench, plan: Plan, seconds: float) -> Outcome | None:
+def run(bench: Bench, setup: Setup, seconds: float) -> Outcome | None:
     """Train once more as a tuning job would. ``seconds``: how long the verdict run took. None where it cannot be tuned,
     or takes too long for one more run.
 
     Raises ProblemError for what is not the seller's, StepStopped.
     """
-    name = objective(plan.training)
+    name = objective(setup.training)
     if not name or is_long(seconds):
         return None
     outcome = Outcome("train-tuning")
@@ -49,7 +49,7 @@ def run(bench: Bench, plan: Plan, seconds: float) -> Outcome | None:
         else:
             judge(outcome, ended)
 
-    run_job(bench, outcome, plan, plan.job().with_values({TUNING_PARAMETER: name}), live)
+    run_job(bench, outcome, setup, setup.job().with_values({TUNING_PARAMETER: name}), live)
     return outcome
 
 

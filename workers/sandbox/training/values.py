@@ -13,7 +13,7 @@ from listings.spec.models import HyperParameter
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.phase import Bench, Outcome
 from workers.sandbox.subject import Subject
-from workers.sandbox.training.job import FAILURE, Ended, Plan, run_job, to_end
+from workers.sandbox.training.job import FAILURE, Ended, Setup, run_job, to_end
 from workers.sandbox.training.layout import JobInput
 
 ACCEPTED, REASON = "TEST-VALUES-ACCEPTED", "TEST-VALUES-REASON"
@@ -21,7 +21,7 @@ NUMBERS = ("Integer", "Continuous")
 NO_NUMBER = "not-a-number"
 NO_CATEGORY = "no-such-value"
 #: Besides twice the verdict run's time, and in all: a bad value is found at the start, not after an hour.
-MORE_SECONDS, MOST_SECONDS = 10.0, 300.0
+MORE_SECONDS, MOST_SECONDS = 30.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +67,21 @@ def _outside(parameters: list[HyperParameter]) -> Iterator[BadValue]:
             yield BadValue("range", parameter.Name, NO_CATEGORY, f"its values are {', '.join(named.Values[:10])}")
 
 
-def run(bench: Bench, plan: Plan, seconds: float) -> list[Outcome]:
+def run(bench: Bench, setup: Setup, seconds: float) -> list[Outcome]:
     """One short run for each bad value; the checks are with the last. ``seconds``: how long the verdict run took.
 
     Raises ProblemError for what is not the seller's, StepStopped.
     """
     outcomes: list[Outcome] = []
     found: list[tuple[BadValue, Ended]] = []
-    for bad in bad_values(plan.training.SupportedHyperParameters):
+    for bad in bad_values(setup.training.SupportedHyperParameters):
         outcome = Outcome(f"train-values-{bad.kind}")
         bench.log.section(f"Training with a bad hyperparameter: {bad.text}")
 
         def live(holder: Holder, subject: Subject, outcome: Outcome = outcome) -> Ended:
             return to_end(bench, outcome, holder, subject, min(2 * seconds + MORE_SECONDS, MOST_SECONDS))
 
-        ended = run_job(bench, outcome, plan, bad.put(plan.job()), live)
+        ended = run_job(bench, outcome, setup, bad.put(setup.job()), live)
         if ended is not None:
             found.append((bad, ended))
         outcomes.append(outcome)
