@@ -120,7 +120,7 @@ PROBLEMS: tuple[Problem, ...] = (
         "installs one. Write ENTRYPOINT in exec form and start the program with exec in scripts, so that the "
         "signal reaches it and not the shell.",
         _STOP,
-        "Training ended {seconds} s after SIGTERM, with exit code {code}.",
+        "Training ended {seconds} s after SIGTERM, with exit code {exit_code}.",
     ),
     _seller(
         "TEST-TRAIN-EMPTY",

@@ -73,7 +73,7 @@ def test_a_careful_algorithm_passes_every_run_with_a_reason_to_be_made(twin: Twi
     facts = ran.report.facts["training"]
     assert facts["metrics"] == {"loss": [1.0, 0.5]}
     assert [value for _, value in facts["metric_series"]["loss"]] == [1.0, 0.5]
-    assert 0.3 < facts["metric_series"]["loss"][1][0] - facts["metric_series"]["loss"][0][0] < facts["seconds"]
+    assert 1.4 < facts["metric_series"]["loss"][1][0] - facts["metric_series"]["loss"][0][0] < facts["seconds"]
     assert facts["model_listing"] == [["weights", 1]]
     assert facts["model_unpacked_bytes"] == 1
     assert facts["output_listing"] == [["report.txt", 4]]
@@ -141,11 +141,51 @@ def test_sigterm_in_the_middle_of_training(
     assert ("signal.signal" in check.patch) is (outcome == "warn")
 
 
+def test_sigterm_that_stays_with_the_shell_is_told_with_the_entrypoint(twin: Twin) -> None:
+    ran = train(twin, image="twin-shell-form")
+    assert unusual(ran) == {"TEST-TRAIN-STOP": "warn"}
+    check = ran.check("TEST-TRAIN-STOP")
+    assert "ran on to its end" in check.params["reason"]
+    assert [item.text for item in check.evidence][-1] == "ENTRYPOINT sh /start.sh; exit $?"
+    assert "exec form" in check.patch
+
+
 def test_a_training_too_short_to_be_stopped_is_not_judged(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.sandbox.training.stopping.SHORTEST_SECONDS", 60.0)
     ran = train(twin)
     assert unusual(ran) == {"TEST-TRAIN-STOP": "skip"}
     assert runs(ran) == ["train"]
+
+
+TAMPER = """
+cd /opt/ml/input/data
+rm train_0 test_0
+ln -s /etc/passwd train_0
+mkdir test_0 train_1
+mv /opt/ml/input/data /opt/ml/input/moved
+ln -s /opt/ml/model /opt/ml/input/data
+echo model > /opt/ml/model/model
+"""
+
+
+def test_a_container_that_tampers_with_its_pipes_hurts_nobody(twin: Twin) -> None:
+    ran = train(twin, "shell", modes="Pipe", label=TAMPER)
+    assert ran.report.problem is None, ran.log.text()
+    assert ran.check("TEST-TRAIN-PIPE").params["reason"] == "it never opened train, test"
+    assert ran.report.facts["training"]["model_listing"] == [["model", 6]]
+
+
+def test_a_reader_that_stops_in_the_middle_of_a_pipe_is_stopped(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.sandbox.training.piping.MORE_SECONDS", 1.0)
+    script = """
+    test -e /opt/ml/input/data/train_0 || { echo model > /opt/ml/model/model; exit; }
+    exec 3< /opt/ml/input/data/train_0
+    sleep 600
+    """
+    ran = train(twin, "shell", modes="File Pipe", label=script)
+    assert ran.code == "TEST-TRAIN-PIPE"
+    assert ran.report.problem.params["reason"] == "it had to be stopped (TEST-TRAIN-TIMEOUT)"
+    assert any(item.text.startswith("train: opened 1 times") for item in ran.report.problem.evidence)
 
 
 def test_bad_hyperparameters_that_are_accepted_are_named(twin: Twin) -> None:

@@ -74,7 +74,7 @@ def train():
         loss = "nan" if "nan" in faults else f"{1 / (epoch + 1):.3f}"
         if "no-metric" not in faults:
             print(f"epoch={epoch} loss={loss}")
-        for _ in range(4 if "slow" in faults else 0):
+        for _ in range(15 if "slow" in faults else 0):
             time.sleep(0.1)
     if "half" not in faults:
         print("test", stream("test").strip())

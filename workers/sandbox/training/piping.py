@@ -8,6 +8,7 @@ from listings.reports import CheckOutcome, Evidence
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.phase import MODEL, Bench, Outcome
 from workers.sandbox.subject import Subject
+from workers.sandbox.training import patches
 from workers.sandbox.training.job import Setup, run_job, to_end
 from workers.sandbox.training.layout import PIPE
 
@@ -43,6 +44,7 @@ def run(bench: Bench, setup: Setup, seconds: float) -> Outcome | None:
             outcome.failed(CODE, subject.last_lines(5), reason="it left no model", names=", ".join(names))
         else:
             judge_pipes(outcome, names, holder, subject)
+        patches.attach(outcome, patches.PIPE_READER)
 
     run_job(bench, outcome, setup, setup.job().with_mode(names, PIPE), live)
     return outcome

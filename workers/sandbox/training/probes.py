@@ -13,7 +13,7 @@ from workers.sandbox.phase import Bench, Outcome
 from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
 from workers.sandbox.subject import Subject
-from workers.sandbox.training import piping, stopping, tuning, values
+from workers.sandbox.training import patches, piping, stopping, tuning, values
 from workers.sandbox.training.job import Setup, run_job, to_end
 
 EMPTY = "TEST-TRAIN-EMPTY"
@@ -59,6 +59,7 @@ def _without_a_file(bench: Bench, setup: Setup, seconds: float) -> Outcome | Non
             CheckOutcome.PASS if useful else CheckOutcome.WARN, EMPTY,
             evidence=ended.evidence if not ended.succeeded else (), name=names[0], how=ended.how,
         )  # fmt: skip
+        patches.attach(outcome, patches.FAILURE_FILE)
 
     run_job(bench, outcome, setup, setup.job().with_empty(names[0]), live)
     return outcome

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from listings.reports import CheckOutcome, CheckReport, Evidence
+from listings.reports import CheckOutcome, Evidence
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.phase import ML, Bench, Outcome
 from workers.sandbox.subject import Exit, Subject
-from workers.sandbox.training import tuning
+from workers.sandbox.training import patches, tuning
 from workers.sandbox.training.job import Ended, Setup, mark_end, output_facts, read_failure, run_job
 from workers.sandbox.training.layout import CHECKPOINTS, TUNING_PARAMETER
 
@@ -17,24 +17,10 @@ CODE = "TEST-TRAIN-STOP"
 GRACE_SECONDS = 120.0
 #: What ended sooner in the verdict run cannot be met in its middle for sure.
 SHORTEST_SECONDS = 1.0
-#: The signal comes after half of the verdict run's time, at most after so long; without output after three quarters.
+#: The signal comes after half of the verdict run's time, at most after so long, and not before the first output; what
+#: prints at its end only gets it after three quarters.
 AT_MOST_SECONDS, SILENT_SHARE = 60.0, 0.75
 LOOK_SECONDS = 0.1
-HANDLER = """\
-import signal, sys
-
-def stop(signum, frame):
-    # save a checkpoint here, in less than 120 s
-    sys.exit(143)
-
-signal.signal(signal.SIGTERM, stop)  # first of all, before slow imports
-"""
-EXEC_FORM = """\
-# exec form: process 1 is the program itself, which gets the signal
-ENTRYPOINT ["/opt/program/start.sh"]
-# and as the last line of start.sh:
-exec python3 /opt/program/train.py
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +78,12 @@ def run(bench: Bench, setup: Setup, decided: Outcome) -> Outcome | None:
 
 def _until_its_middle(subject: Subject, verdict: dict[str, Any]) -> Exit | None:
     """Wait until it is at work. The exit where it ended before."""
-    seconds, prints = float(verdict["seconds"]), bool(verdict["output"]["lines"])
+    seconds, first = float(verdict["seconds"]), verdict["output"]["first_seconds"]
     middle = min(seconds / 2, AT_MOST_SECONDS)
-    latest = max(middle, min(seconds * SILENT_SHARE, AT_MOST_SECONDS))
+    late = min(seconds * SILENT_SHARE, AT_MOST_SECONDS)
+    waits = first is not None and first < late
     while (ended := subject.tick(LOOK_SECONDS)) is None:
-        working = subject.pump.lines > 0 or not prints
-        if subject.seconds >= (middle if working else latest):
+        if subject.seconds >= middle and (subject.pump.lines or (not waits and subject.seconds >= late)):
             return None
     return ended
 
@@ -130,12 +116,13 @@ def _report(
     evidence = [Evidence(f"SIGTERM after {found.sent:g} s, end {found.took:g} s later, exit code {found.exit.code}")]
     if checkpoints:
         evidence.append(Evidence(f"{checkpoints} files in /opt/ml/checkpoints", label="checkpoints"))
-    patch = ""
+    shell = False
     if result is CheckOutcome.WARN:
         entrypoint = bench.engine.client.images.get(bench.image.name).attrs["Config"].get("Entrypoint") or []
         shell = entrypoint[:2] == ["/bin/sh", "-c"]
-        patch = EXEC_FORM if shell else HANDLER
         if shell:
             evidence.append(Evidence(f"ENTRYPOINT {' '.join(entrypoint[2:])}", label="ENTRYPOINT in shell form"))
-    params = {"reason": reason, "seconds": f"{found.took:g}", "code": str(found.exit.code)}
-    outcome.checks.append(CheckReport(CODE, result, params, tuple(evidence), patch))
+    outcome.add(
+        result, CODE, evidence=tuple(evidence), reason=reason, seconds=f"{found.took:g}", exit_code=found.exit.code
+    )
+    patches.attach(outcome, patches.EXEC_FORM if shell else patches.SIGTERM_HANDLER)

@@ -7,6 +7,7 @@ from listings.spec.models import Training
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.phase import Bench, Outcome
 from workers.sandbox.subject import Subject
+from workers.sandbox.training import patches
 from workers.sandbox.training.job import Ended, Setup, run_job, to_end
 from workers.sandbox.training.layout import TUNING_PARAMETER
 
@@ -59,3 +60,4 @@ def judge(outcome: Outcome, ended: Ended | None) -> None:
         outcome.passed(CODE)
     else:
         outcome.failed(CODE, ended.evidence, how=ended.how)
+        patches.attach(outcome, patches.OWN_NAMES)

@@ -13,6 +13,7 @@ from listings.spec.models import HyperParameter
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.phase import Bench, Outcome
 from workers.sandbox.subject import Subject
+from workers.sandbox.training import patches
 from workers.sandbox.training.job import FAILURE, Ended, Setup, run_job, to_end
 from workers.sandbox.training.layout import JobInput
 
@@ -97,6 +98,7 @@ def _judge(outcome: Outcome, found: list[tuple[BadValue, Ended]]) -> None:
         evidence=tuple(Evidence(f"{bad.text}, though {bad.why}: training {ended.how}") for bad, ended in accepted),
         values=", ".join(bad.text for bad, _ in accepted), count=len(found),
     )  # fmt: skip
+    patches.attach(outcome, patches.CHECKED_VALUE.format(name=found[0][0].name))
     refused = [(bad, ended) for bad, ended in found if ended.exit is not None and ended.exit.code != 0]
     silent = [(bad, ended) for bad, ended in refused if not ended.failure]
     if not refused:
@@ -108,6 +110,7 @@ def _judge(outcome: Outcome, found: list[tuple[BadValue, Ended]]) -> None:
         CheckOutcome.WARN if silent else CheckOutcome.PASS, REASON,
         evidence=tuple(evidence), values=", ".join(bad.text for bad, _ in silent), count=len(refused),
     )  # fmt: skip
+    patches.attach(outcome, patches.FAILURE_FILE)
 
 
 def _told(bad: BadValue, ended: Ended) -> str:
