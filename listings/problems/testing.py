@@ -100,12 +100,6 @@ _PLATFORM = (
         "Choose a smaller instance type in tests, or let the operator raise SLIPWAY_TEST_MEMORY_MB on a larger host.",
     ),
     _platform(
-        "TEST-INPUT-MODE",
-        "This input mode cannot be tested",
-        "The tested channels can be read by {mode}, but Slipway hands out training data as files (File, FastFile).",
-        "Add File to SupportedInputModes of the channels if the program can read files; else test on SageMaker itself.",
-    ),
-    _platform(
         "TEST-NO-LIMITS",
         "The engine cannot limit containers",
         "The engine reports no support for limits on: {limits}. Slipway runs no stranger's container without.",

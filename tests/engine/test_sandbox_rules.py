@@ -130,7 +130,8 @@ def test_a_model_beyond_the_budget_is_a_full_disk() -> None:
 def test_metrics_are_read_in_the_logs_order_and_words_are_no_numbers() -> None:
     lines = ["loss=0.5", "nothing", "loss=nan-ish", "loss=0.25; acc: 9e-1", "loss=1"]
     found = metrics.extract([("loss", r"loss=([0-9.a-z-]+)"), ("acc", r"acc: (\S+)"), ("none", "x(1)")], lines)
-    assert found == {"loss": [0.5, 0.25, 1.0], "acc": [0.9], "none": []}
+    values = {name: reading.values for name, reading in found.items()}
+    assert values == {"loss": [0.5, 0.25, 1.0], "acc": [0.9], "none": []}
 
 
 def test_an_expression_that_never_ends_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

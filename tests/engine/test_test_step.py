@@ -40,7 +40,9 @@ ALGORITHM = {
 def test_a_good_algorithm_is_trained_and_its_model_served(twin: Twin) -> None:
     ran = twin.run("twin-good", ALGORITHM, FILES)
     assert ran.report.problem is None, ran.log.text()
-    assert set(ran.outcomes().values()) == {"pass"}, ran.report.checks
+    # It trains in no time, so that it cannot be stopped in between.
+    assert set(ran.outcomes().values()) - {"pass"} <= {"skip"}, ran.report.checks
+    assert {code for code, outcome in ran.outcomes().items() if outcome == "skip"} <= {"TEST-TRAIN-STOP"}
     facts = ran.report.facts
     assert facts["training"]["exit_code"] == 0
     assert facts["training"]["metrics"] == {"loss": [1.0, 0.5, 0.333]}
@@ -61,9 +63,3 @@ def test_the_trained_model_is_stored_as_a_gzipped_tar_with_its_files_at_the_root
         data = gzip.decompress(stored.read())
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         assert sorted(archive.getnames()) == ["model.json", "nested", "nested/note.txt"]
-
-
-def test_an_algorithm_that_reads_pipes_only_is_told_so(twin: Twin) -> None:
-    channel = TRAINING["TrainingChannels"][0] | {"SupportedInputModes": ["Pipe"]}
-    ran = twin.run("twin-good", ALGORITHM | {"training": TRAINING | {"TrainingChannels": [channel]}}, FILES)
-    assert ran.code == "TEST-INPUT-MODE"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,8 +109,11 @@ class Outcome:
 
 
 @contextmanager
-def containers(bench: Bench, outcome: Outcome, profile: Profile, path: str) -> Iterator[tuple[Holder, Subject, str]]:
-    """A holder with a fresh volume at ``path``, and the container under test, not yet created; the volume's name.
+def containers(
+    bench: Bench, outcome: Outcome, profile: Profile, path: str, more: Sequence[Mount] = ()
+) -> Iterator[tuple[Holder, Subject, str]]:
+    """A holder with a fresh volume at ``path`` (and ``more``), and the container under test, not yet created; the
+    volume's name.
 
     A seller's problem ends up in ``outcome`` (ours fly on), the calls recorded so far too. All is removed after.
     """
@@ -119,7 +122,8 @@ def containers(bench: Bench, outcome: Outcome, profile: Profile, path: str) -> I
         bench.engine.create_volume(name=volume, labels=bench.labels)
         stack.callback(bench.engine.remove_volume, volume)
         mount = Mount(target=path, source=volume, type="volume", no_copy=True)
-        holder = Holder.start(bench.engine, bench.holder_image, bench.labels, [mount], bench.stop, bench.network)
+        mounts = [mount, *more]
+        holder = Holder.start(bench.engine, bench.holder_image, bench.labels, mounts, bench.stop, bench.network)
         stack.callback(holder.close)
         subject = Subject(bench.engine, holder, profile, bench.log, bench.stop, path)
         stack.callback(subject.close)

@@ -51,7 +51,7 @@ class OutputPump:
         self._attachment, self._log, self._ended = attachment, log, ended
         self._first: list[tuple[float, int]] = []
         self._last: deque[tuple[float, int]] = deque(maxlen=MAX_TIMED_LINES)
-        self._kept: deque[str] = deque()
+        self._kept: deque[tuple[float, str]] = deque()
         self._kept_bytes = 0
         self.start = self.last_output = time.monotonic()
         self.lines = 0
@@ -64,7 +64,11 @@ class OutputPump:
 
     def kept(self) -> list[str]:
         """The last lines, up to 8 MB of them: what the metric expressions run over."""
-        return list(self._kept)
+        return [text for _, text in list(self._kept)]
+
+    def kept_seconds(self) -> list[float]:
+        """When each of the ``kept`` lines was written, in seconds since the start."""
+        return [seconds for seconds, _ in list(self._kept)]
 
     def nearest_line(self, seconds: float) -> int | None:
         """The log line written closest to ``seconds`` after the start; None where there is none within 5 s."""
@@ -88,15 +92,16 @@ class OutputPump:
     def _line(self, text: str, stream: int, lost: int) -> None:
         number = self._log.line(text, "out" if stream == STDOUT else "err", lost)
         self.lines += 1
-        timed = (time.monotonic() - self.start, number)
+        seconds = time.monotonic() - self.start
+        timed = (seconds, number)
         if len(self._first) < MAX_TIMED_LINES:
             self._first.append(timed)
         else:
             self._last.append(timed)
-        self._kept.append(text)
+        self._kept.append((seconds, text))
         self._kept_bytes += len(text)
         while self._kept_bytes > MAX_KEPT_BYTES:
-            self._kept_bytes -= len(self._kept.popleft())
+            self._kept_bytes -= len(self._kept.popleft()[1])
 
 
 def _finished_at(state: Mapping[str, Any]) -> float:

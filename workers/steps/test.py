@@ -26,6 +26,7 @@ from workers.sandbox.samples import Samples, wanted_by
 from workers.sandbox.serving import batch
 from workers.sandbox.serving import run as serving
 from workers.sandbox.staged import staged_image
+from workers.sandbox.training import probes
 from workers.sandbox.training import run as training
 from workers.steps.contract import StepContext
 
@@ -77,7 +78,7 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
     if spec.training is not None:
         test = spec.tests.training or TrainingTest()
         profiles["train"] = profile_for(bench.engine, test.instance_type)
-        mode = _input_mode(spec)
+        mode = spec.training_input_mode() or "File"
         outcome, trained = training.run(bench, spec.training, test, mode, samples, profiles["train"])
         outcomes.append(outcome)
         model_sha256 = (outcome.facts or {}).get("model_sha256")
@@ -92,15 +93,8 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
                 outcomes.append(
                     batch.run(bench, test_inference, spec.inference, samples, model, profiles["serve"], served)
                 )
+    outcomes += probes.run(bench, spec, samples, profiles, outcomes)
     return _report(outcomes, profiles, model_sha256)
-
-
-def _input_mode(spec: VersionSpec) -> str:
-    """Raises ProblemError TEST-INPUT-MODE for an algorithm that reads its data through pipes only."""
-    mode = spec.training_input_mode()
-    if mode not in ("File", "FastFile"):
-        raise ProblemError("TEST-INPUT-MODE", mode=mode or "no mode that all channels share")
-    return mode
 
 
 @contextmanager

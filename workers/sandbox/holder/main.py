@@ -1,7 +1,7 @@
 """Reads commands as JSON lines from stdin, answers each as a JSON line on stdout. Ends when stdin closes.
 
-Commands: {"id": any, "do": "request" | "load" | "overhead" | "attempts" | "listening" | "measure" | "restart_clock",
-...}.
+Commands: {"id": any, "do": "request" | "load" | "overhead" | "attempts" | "listening" | "measure" | "contents" |
+"pipes" | "piped" | "restart_clock", ...}.
 The first line written is {"event": "ready", "interfaces": [...], "ipv6": bool}.
 """
 
@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import Any
 
-from . import dns, load, netlink, observe, prober
+from . import contents, dns, load, netlink, observe, pipes, prober
 from .recorder import Recorder, count_dropped, drain, open_sniffer
 
 MAX_COMMAND_BYTES = 160 << 20
@@ -32,6 +32,7 @@ class Holder:
     def __init__(self) -> None:
         self.recorder = Recorder()
         self.sniffer = open_sniffer()
+        self.pipes = pipes.Pipes()
 
     async def start(self) -> dict[str, Any]:
         """Close the namespace and begin to record. Raises OSError: then no container may be started."""
@@ -59,6 +60,14 @@ class Holder:
             return await asyncio.to_thread(
                 observe.measure, command["path"], int(command["max_bytes"]), int(command["max_entries"])
             )
+        if verb == "contents":
+            return await asyncio.to_thread(
+                contents.contents, command["path"], int(command["most_entries"]), int(command["listed"])
+            )
+        if verb == "pipes":
+            return await asyncio.to_thread(self.pipes.start, command["target"], command["sources"])
+        if verb == "piped":
+            return self.pipes.as_json()
         if verb == "attempts":
             drain(self.sniffer, self.recorder, most=1_000_000)
             count_dropped(self.sniffer, self.recorder)

@@ -1,37 +1,27 @@
-"""The training run: ``train`` as SageMaker starts it, and what it must leave behind."""
+"""The training run that decides: ``train`` as SageMaker starts it, and what it must leave behind."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from docker.types import Mount
-
 from listings import blobs
-from listings.problems import ProblemError
 from listings.reports import CheckOutcome, Evidence
 from listings.spec.models import Training, TrainingTest
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.model_files import Limits, collect
-from workers.sandbox.phase import (
-    ML,
-    MODEL,
-    Bench,
-    Outcome,
-    containers,
-    judge_memory,
-    meaning_of,
-    send_archive,
-    until_stopped,
-)
+from workers.sandbox.phase import ML, MODEL, Bench, Outcome, judge_memory, until_stopped
 from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
-from workers.sandbox.subject import CANCEL_GRACE_SECONDS, Exit, Subject
+from workers.sandbox.subject import Exit, Subject
 from workers.sandbox.training import metrics
-from workers.sandbox.training.layout import job_input, write_training_tar
+from workers.sandbox.training.exits import meaning_of
+from workers.sandbox.training.job import FAILURE, Setup, mark_end, output_facts, read_failure, run_job, until_end
+from workers.sandbox.training.layout import PIPE
+from workers.sandbox.training.piping import judge_pipes
 
-FAILURE_CHARACTERS = 1024  # so much of the file becomes the job's FailureReason
+OUTPUT = f"{ML}/output/data"
+LISTED = 200
 
 
 def run(
@@ -41,66 +31,53 @@ def run(
 
     Raises ProblemError for what is not the seller's, StepStopped.
     """
-    outcome = Outcome("train")
+    outcome = Outcome("train", bench.network)
     bench.log.section("Training")
-    with containers(bench, outcome, profile, ML) as (holder, subject, volume):
-        job = job_input(training, test, mode)
-        packed = bench.workdir / "training.tar"
-        write_training_tar(packed, job, test, samples)
-        send_archive(holder, ML, packed, bench.stop)
-        mount = Mount(target=ML, source=volume, type="volume", no_copy=True)
-        subject.create(bench.image, "train", bench.labels, [mount], _environment(bench))
-        bench.log.line(f"train: {len(job.hyperparameters)} hyperparameters, {len(job.channels)} channels", "slipway")
-        subject.start("train")
-        ended = _until_end(subject, float(test.timeout_seconds))
-        return outcome, _judge(bench, outcome, training, holder, subject, ended)
-    return outcome, None
+    setup = Setup(training, test, mode, samples, profile)
+
+    def live(holder: Holder, subject: Subject) -> Path | None:
+        ended = until_end(subject, float(test.timeout_seconds))
+        return _judge(bench, outcome, setup, holder, subject, ended)
+
+    return outcome, run_job(bench, outcome, setup, setup.job(), live)
 
 
-def _environment(bench: Bench) -> dict[str, str]:
-    job = f"slipway-{bench.name}"[:63]
-    arn = f"arn:aws:sagemaker:{settings.SLIPWAY.aws_region}:000000000000:training-job/{job}"
-    return {"TRAINING_JOB_NAME": job, "TRAINING_JOB_ARN": arn}
-
-
-def _until_end(subject: Subject, limit: float) -> Exit:
-    """Raises ProblemError TEST-TRAIN-TIMEOUT, TEST-TRAIN-IDLE, after stopping the container."""
-    idle_limit = settings.SLIPWAY.idle_timeout_seconds
-    while (ended := subject.tick()) is None:
-        if subject.seconds > limit:
-            subject.terminate(CANCEL_GRACE_SECONDS)
-            raise ProblemError("TEST-TRAIN-TIMEOUT", evidence=subject.last_lines(), limit=f"{limit:g}")
-        if subject.idle_seconds() > idle_limit:
-            subject.terminate(CANCEL_GRACE_SECONDS)
-            raise ProblemError("TEST-TRAIN-IDLE", evidence=subject.last_lines(), limit=f"{idle_limit:g}")
-    return ended
-
-
-def _judge(
-    bench: Bench, outcome: Outcome, training: Training, holder: Holder, subject: Subject, ended: Exit
-) -> Path | None:
-    facts: dict[str, Any] = {"exit_code": ended.code, "seconds": ended.seconds, "model_bytes": 0, "metrics": {}}
+def _judge(bench: Bench, outcome: Outcome, setup: Setup, holder: Holder, subject: Subject, ended: Exit) -> Path | None:
+    facts: dict[str, Any] = {
+        "exit_code": ended.code, "seconds": ended.seconds, "failure": read_failure(bench, holder), "model_bytes": 0,
+        "metrics": {}, "metric_series": {}, "output": output_facts(subject.pump),
+    }  # fmt: skip
     outcome.facts = facts
+    mark_end(outcome, subject, ended)
     bench.log.line(f"train ended with exit code {ended.code} after {ended.seconds:g} s", "slipway")
-    failure = bench.engine.get_file(holder.container, f"{ML}/output/failure", 4 * FAILURE_CHARACTERS)
-    facts["failure"] = (failure or b"").decode("utf-8", "replace")[:FAILURE_CHARACTERS]
+    _list_output(bench, facts, holder, subject)
     out_of_memory = judge_memory(outcome, subject, ended)
     if ended.code != 0:
         if not out_of_memory:
-            said = (Evidence(facts["failure"], label="/opt/ml/output/failure"),) if facts["failure"] else ()
+            said = (Evidence(facts["failure"], label=FAILURE),) if facts["failure"] else ()
             outcome.failed(
                 "TEST-TRAIN-EXIT", said + subject.last_lines(), exit_code=ended.code, meaning=meaning_of(ended.code)
             )
         return None
     outcome.passed("TEST-TRAIN-EXIT", exit_code=0, seconds=ended.seconds)
-    _judge_metrics(outcome, training, subject)
+    _judge_metrics(outcome, setup.training, subject)
+    if setup.mode == PIPE:
+        judge_pipes(outcome, setup.test.channels, holder, subject)
     return _collect(bench, outcome, holder, subject)
+
+
+def _list_output(bench: Bench, facts: dict[str, Any], holder: Holder, subject: Subject) -> None:
+    """What would become ``output.tar.gz``."""
+    found = holder.call("contents", bench.stop, path=OUTPUT, most_entries=subject.profile.inodes, listed=LISTED)
+    facts |= {"output_files": found["files"], "output_bytes": found["bytes"], "output_listing": found["listing"]}
+    if found["files"]:
+        bench.log.line(f"/opt/ml/output/data: {found['files']} files, {found['bytes']} bytes", "slipway")
 
 
 def _collect(bench: Bench, outcome: Outcome, holder: Holder, subject: Subject) -> Path | None:
     profile = subject.profile
-    found = holder.call("measure", bench.stop, path=MODEL, max_bytes=profile.disk_bytes, max_entries=profile.inodes)
-    if not found["entries"]:
+    found = holder.call("contents", bench.stop, path=MODEL, most_entries=profile.inodes, listed=LISTED)
+    if not found["files"]:
         outcome.failed("TEST-TRAIN-MODEL", subject.last_lines(5))
         return None
     target = bench.workdir / "model.tar.gz"
@@ -115,8 +92,16 @@ def _collect(bench: Bench, outcome: Outcome, holder: Holder, subject: Subject) -
     with target.open("rb") as packed:
         blob = blobs.store(packed)
     assert outcome.facts is not None
-    outcome.facts |= {"model_bytes": blob.size, "model_sha256": blob.sha256, "model_files": contents.files}
+    outcome.facts |= {
+        "model_bytes": blob.size, "model_sha256": blob.sha256, "model_files": contents.files,
+        "model_unpacked_bytes": contents.bytes, "model_listing": found["listing"],
+    }  # fmt: skip
     outcome.passed("TEST-TRAIN-MODEL", files=contents.files, bytes=blob.size)
+    odd = tuple(Evidence(text, label="left out") for text in contents.left_out[:20])
+    outcome.add(
+        CheckOutcome.WARN if odd else CheckOutcome.PASS, "TEST-MODEL-FILES",
+        evidence=odd, count=len(contents.left_out), files=contents.files,
+    )  # fmt: skip
     bench.log.line(f"model.tar.gz: {contents.files} files, {blob.size} bytes, sha256 {blob.sha256}", "slipway")
     return target
 
@@ -130,12 +115,34 @@ def _judge_metrics(outcome: Outcome, training: Training, subject: Subject) -> No
     except metrics.MetricsTimeout as error:
         outcome.warned("TEST-METRICS-SLOW", name=str(error))
         return
+    seconds = subject.pump.kept_seconds()
     assert outcome.facts is not None
-    outcome.facts["metrics"] = found
-    missing = [name for name, values in found.items() if not values]
-    texts = tuple(Evidence(f"{name}: {', '.join(f'{v:g}' for v in values[-5:])}", label="metric")
-                  for name, values in found.items() if values)  # fmt: skip
+    outcome.facts["metrics"] = {name: reading.values for name, reading in found.items()}
+    outcome.facts["metric_series"] = {
+        name: [[round(seconds[index], 3), value] for index, value in reading.points] for name, reading in found.items()
+    }
+    missing = [name for name, reading in found.items() if not reading.values and not reading.not_finite]
+    texts = tuple(Evidence(f"{name}: {', '.join(f'{v:g}' for v in reading.values[-5:])}", label="metric")
+                  for name, reading in found.items() if reading.values)  # fmt: skip
     outcome.add(
         CheckOutcome.WARN if missing else CheckOutcome.PASS, "TEST-TRAIN-METRICS",
         evidence=texts, missing=", ".join(missing), count=len(found),
+    )  # fmt: skip
+    odd = {name: reading.not_finite for name, reading in found.items() if reading.not_finite}
+    if odd:
+        outcome.warned("TEST-METRICS-NAN", names=", ".join(odd), count=sum(odd.values()))
+    _judge_objective(outcome, training, found)
+
+
+def _judge_objective(outcome: Outcome, training: Training, found: dict[str, metrics.Reading]) -> None:
+    """Automatic tuning compares jobs by the last value of its objective metric."""
+    names = list(dict.fromkeys(metric.MetricName for metric in training.SupportedTuningJobObjectiveMetrics))
+    if not names:
+        return
+    missing = [name for name in names if name not in found or not found[name].values]
+    last = tuple(Evidence(f"{name}: {found[name].values[-1]:g}", label="final value")
+                 for name in names if name not in missing)  # fmt: skip
+    outcome.add(
+        CheckOutcome.WARN if missing else CheckOutcome.PASS, "TEST-METRICS-OBJECTIVE",
+        evidence=last, missing=", ".join(missing), names=", ".join(names),
     )  # fmt: skip

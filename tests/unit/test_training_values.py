@@ -1,0 +1,106 @@
+"""Which bad hyperparameters are tried, what a metric's expression finds, and how a stopped training is judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from listings.reports import CheckOutcome
+from listings.spec.models import HyperParameter
+from workers.sandbox.subject import Exit
+from workers.sandbox.training import metrics, stopping
+from workers.sandbox.training.values import bad_values
+
+
+def parameter(name: str, kind: str, **more: Any) -> HyperParameter:
+    return HyperParameter.model_validate({"Name": name, "Type": kind, **more})
+
+
+def whole(low: str, high: str) -> dict[str, Any]:
+    return {"Range": {"IntegerParameterRangeSpecification": {"MinValue": low, "MaxValue": high}}}
+
+
+def real(low: str, high: str) -> dict[str, Any]:
+    return {"Range": {"ContinuousParameterRangeSpecification": {"MinValue": low, "MaxValue": high}}}
+
+
+def tried(*parameters: HyperParameter) -> list[tuple[str, str, str | None]]:
+    return [(bad.kind, bad.name, bad.value) for bad in bad_values(list(parameters))]
+
+
+def test_one_value_of_each_kind_is_tried_on_different_parameters() -> None:
+    assert tried(
+        parameter("depth", "Integer", **whole("1", "20")),
+        parameter("rate", "Continuous", **real("0.0", "1.0")),
+        parameter("label", "FreeText", IsRequired=True),
+    ) == [("range", "depth", "0"), ("type", "rate", "not-a-number"), ("missing", "label", None)]
+
+
+def test_a_single_parameter_serves_for_several_kinds() -> None:
+    assert tried(parameter("rate", "Continuous", IsRequired=True, **real("0.5", "1"))) == [
+        ("range", "rate", "-0.5"), ("type", "rate", "not-a-number"), ("missing", "rate", None),
+    ]  # fmt: skip
+
+
+def test_a_category_is_tried_where_no_number_has_a_range() -> None:
+    categories = {"Range": {"CategoricalParameterRangeSpecification": {"Values": ["gini", "entropy"]}}}
+    assert tried(parameter("criterion", "Categorical", **categories)) == [("range", "criterion", "no-such-value")]
+
+
+def test_text_without_limits_can_have_no_bad_value() -> None:
+    assert tried(parameter("note", "FreeText", DefaultValue="x")) == []
+
+
+def test_a_required_parameter_with_a_default_is_never_missing() -> None:
+    assert tried(parameter("n", "FreeText", IsRequired=True, DefaultValue="1")) == []
+
+
+def test_metrics_that_are_not_finite_are_counted_and_no_values() -> None:
+    lines = ["loss=nan", "loss=0.5", "loss=inf", "loss=-inf loss=0.25"]
+    found = metrics.extract([("loss", r"loss=(\S+)"), ("no group", r"loss=0.5")], lines)
+    assert found["loss"] == metrics.Reading([0.5, 0.25], [(1, 0.5), (3, 0.25)], 3)
+    assert found["no group"] == metrics.Reading()
+
+
+def test_a_long_series_is_thinned_over_the_whole_log() -> None:
+    found = metrics.extract([("n", r"n=(\d+)")], [f"n={number}" for number in range(10_000)])["n"]
+    assert found.values == [float(number) for number in range(9_800, 10_000)]
+    assert 100 <= len(found.points) <= 200
+    assert (found.points[0], found.points[-1]) == ((0, 0.0), (9_999, 9_999.0))
+    steps = {after[0] - before[0] for before, after in zip(found.points[:-2], found.points[1:-1], strict=True)}
+    assert len(steps) == 1
+
+
+VERDICT = {"seconds": 10.0, "output": {"lines": 10, "last_seconds": 9.9, "last": "whole"}}
+
+
+@pytest.mark.parametrize(
+    ("code", "took", "last", "silent", "expected"),
+    [
+        (143, 0.2, "half", False, CheckOutcome.PASS),
+        (1, 4.9, "half", False, CheckOutcome.PASS),
+        (0, 0.3, "half", False, CheckOutcome.PASS),
+        (0, 5.0, "whole", False, CheckOutcome.WARN),
+        (0, 0.3, "whole", False, CheckOutcome.WARN),
+        (0, 5.0, "whole", True, CheckOutcome.SKIP),
+        (0, 4.5, "half", False, CheckOutcome.SKIP),
+        (137, 120.1, "half", False, CheckOutcome.WARN),
+    ],
+    ids=["by the signal", "own code", "saved and ended", "ran on", "ran on, sooner than thought", "before it worked",
+         "cannot be told", "killed"],
+)  # fmt: skip
+def test_how_a_stopped_training_is_judged(
+    code: int, took: float, last: str, silent: bool, expected: CheckOutcome
+) -> None:
+    found = stopping.Stopped(Exit(code, False, 5.0 + took), 5.0, took, silent, {"lines": 10, "last": last})
+    outcome, reason = stopping.judge(found, VERDICT)
+    assert outcome is expected
+    assert bool(reason) is (expected is not CheckOutcome.PASS)
+
+
+def test_without_any_output_only_the_time_tells() -> None:
+    quiet = {"seconds": 10.0, "output": {"lines": 0, "last_seconds": None, "last": ""}}
+    for took, expected in ((0.2, CheckOutcome.PASS), (5.0, CheckOutcome.WARN)):
+        found = stopping.Stopped(Exit(0, False, 5.0 + took), 5.0, took, True, {"lines": 0, "last": ""})
+        assert stopping.judge(found, quiet)[0] is expected

@@ -1,0 +1,128 @@
+"""SIGTERM in the middle of training, as when a job is stopped, runs into its time limit or loses its Spot instance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from listings.reports import CheckOutcome, Evidence
+from workers.sandbox.holder_client import Holder
+from workers.sandbox.phase import ML, Bench, Outcome
+from workers.sandbox.subject import Exit, Subject
+from workers.sandbox.training import patches, tuning
+from workers.sandbox.training.job import Ended, Setup, mark_end, output_facts, read_failure, run_job
+from workers.sandbox.training.layout import CHECKPOINTS, TUNING_PARAMETER
+
+CODE = "TEST-TRAIN-STOP"
+GRACE_SECONDS = 120.0
+#: What ended sooner in the verdict run cannot be met in its middle for sure.
+SHORTEST_SECONDS = 1.0
+#: The signal comes after half of the verdict run's time, at most after so long, and not before the first output; what
+#: prints at its end only gets it after three quarters.
+AT_MOST_SECONDS, SILENT_SHARE = 60.0, 0.75
+LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """``sent``: seconds until the signal; ``took``: seconds from there; ``silent``: it had printed nothing before."""
+
+    exit: Exit
+    sent: float
+    took: float
+    silent: bool
+    output: dict[str, Any]
+
+
+def run(bench: Bench, setup: Setup, decided: Outcome) -> Outcome | None:
+    """Stop a training in its middle. None where the run that ``decided`` was too short for that, which is said there.
+
+    As a job with checkpoints, which a Spot job is. A long one gets the tuning job's parameter besides.
+    Raises ProblemError for what is not the seller's, StepStopped.
+    """
+    verdict = decided.facts or {}
+    seconds = float(verdict["seconds"])
+    if seconds < SHORTEST_SECONDS:
+        decided.add(CheckOutcome.SKIP, CODE, reason=f"it took {seconds:g} s, too short to be stopped in between")
+        return None
+    outcome = Outcome("train-stop")
+    bench.log.section("Training, stopped in its middle")
+    job = setup.job().with_checkpoints()
+    objective = tuning.objective(setup.training) if tuning.is_long(seconds) else ""
+    if objective:
+        job = job.with_values({TUNING_PARAMETER: objective})
+
+    def live(holder: Holder, subject: Subject) -> None:
+        early = _until_its_middle(subject, verdict)
+        if objective:
+            ended = Ended(early, "", read_failure(bench, holder), subject.last_lines()) if early else None
+            tuning.judge(outcome, ended)
+        if early is not None:
+            mark_end(outcome, subject, early)
+            outcome.add(CheckOutcome.SKIP, CODE, reason=f"it ended after {early.seconds:g} s, before the signal")
+            return
+        sent, silent = subject.seconds, subject.pump.lines == 0
+        outcome.mark(sent, "signal", "SIGTERM")
+        bench.log.line(f"SIGTERM after {sent:g} s", "slipway")
+        took, last = subject.terminate(GRACE_SECONDS)
+        mark_end(outcome, subject, last)
+        kept = holder.call("contents", bench.stop, path=f"{ML}/{CHECKPOINTS}", most_entries=10_000, listed=1)["files"]
+        bench.log.line(f"ended {took:g} s later with exit code {last.code}; {kept} files of checkpoints", "slipway")
+        found = Stopped(last, sent, took, silent, output_facts(subject.pump))
+        result, reason = judge(found, verdict)
+        _report(bench, outcome, result, reason, found, kept)
+
+    run_job(bench, outcome, setup, job, live)
+    return outcome
+
+
+def _until_its_middle(subject: Subject, verdict: dict[str, Any]) -> Exit | None:
+    """Wait until it is at work. The exit where it ended before."""
+    seconds, first = float(verdict["seconds"]), verdict["output"]["first_seconds"]
+    middle = min(seconds / 2, AT_MOST_SECONDS)
+    late = min(seconds * SILENT_SHARE, AT_MOST_SECONDS)
+    waits = first is not None and first < late
+    while (ended := subject.tick(LOOK_SECONDS)) is None:
+        if subject.seconds >= middle and (subject.pump.lines or (not waits and subject.seconds >= late)):
+            return None
+    return ended
+
+
+def judge(found: Stopped, verdict: dict[str, Any]) -> tuple[CheckOutcome, str]:
+    """Whether the signal ended it, and if not, how that shows.
+
+    Ending with 0 is ambiguous: it may have saved its state, or have run on to its end as if nothing had come.
+    """
+    if found.took >= GRACE_SECONDS:
+        return CheckOutcome.WARN, f"it took no notice of SIGTERM for {GRACE_SECONDS:g} s and had to be killed"
+    if found.exit.code != 0:
+        return CheckOutcome.PASS, ""
+    left = float(verdict["seconds"]) - found.sent
+    soon = found.took < left / 2
+    more = float(verdict["output"]["last_seconds"] or 0) > found.sent  # what it prints tells how far it went
+    whole = all(found.output[key] == verdict["output"][key] for key in ("lines", "last"))
+    if whole and (more or not soon):
+        if found.silent and verdict["output"]["lines"]:
+            return CheckOutcome.SKIP, "the signal came before it had printed anything: use a sample that takes longer"
+        return CheckOutcome.WARN, "it took no notice of SIGTERM and ran on to its end"
+    if soon:
+        return CheckOutcome.PASS, ""
+    return CheckOutcome.SKIP, f"it ended with 0 after {found.took:g} s, which may have been its own end"
+
+
+def _report(
+    bench: Bench, outcome: Outcome, result: CheckOutcome, reason: str, found: Stopped, checkpoints: int
+) -> None:
+    evidence = [Evidence(f"SIGTERM after {found.sent:g} s, end {found.took:g} s later, exit code {found.exit.code}")]
+    if checkpoints:
+        evidence.append(Evidence(f"{checkpoints} files in /opt/ml/checkpoints", label="checkpoints"))
+    shell = False
+    if result is CheckOutcome.WARN:
+        entrypoint = bench.engine.client.images.get(bench.image.name).attrs["Config"].get("Entrypoint") or []
+        shell = entrypoint[:2] == ["/bin/sh", "-c"]
+        if shell:
+            evidence.append(Evidence(f"ENTRYPOINT {' '.join(entrypoint[2:])}", label="ENTRYPOINT in shell form"))
+    outcome.add(
+        result, CODE, evidence=tuple(evidence), reason=reason, seconds=f"{found.took:g}", exit_code=found.exit.code
+    )
+    patches.attach(outcome, patches.EXEC_FORM if shell else patches.SIGTERM_HANDLER)
