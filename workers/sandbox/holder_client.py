@@ -21,6 +21,7 @@ from listings.reports import Evidence
 from workers import spans
 from workers.engine import LABEL_ROLE, Engine
 from workers.sandbox.attach import STDOUT, Attachment
+from workers.sandbox.holder.packets import NAMESERVER
 from workers.sandbox.network import Network
 from workers.steps.contract import Stop
 
@@ -216,7 +217,7 @@ def _create(
         network_mode="none",
         hostname=HOST_NAME,
         extra_hosts={HOST_NAME: "127.0.0.1"},
-        dns=["127.0.0.1"],
+        dns=[NAMESERVER],
         dns_search=["."],
         sysctls=SYSCTLS | (IPV6_SYSCTLS if with_ipv6 else {}),
         cap_drop=["ALL"],

@@ -48,6 +48,10 @@ class Bench:
     workdir: Path
     network: Network = Network.REFUSE
 
+    def section(self, title: str) -> None:
+        """Begin a section of the log."""
+        self.log.section(title if self.network is Network.REFUSE else f"{title}, {self.network.words}")
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -73,6 +77,7 @@ class Outcome:
     facts: dict[str, Any] | None = None
     outgoing: list[dict[str, Any]] = field(default_factory=list)
     lost_calls: int = 0
+    unseen_packets: int = 0
     peak_memory: int = 0
     problem: ProblemReport | None = None
     marks: list[Mark] = field(default_factory=list)
@@ -114,6 +119,7 @@ def containers(bench: Bench, outcome: Outcome, profile: Profile, path: str) -> I
 
     A seller's problem ends up in ``outcome`` (ours fly on), the calls recorded so far too. All is removed after.
     """
+    outcome.network = bench.network
     with ExitStack() as stack:
         volume = f"slipway-{bench.name}-{outcome.phase}"
         bench.engine.create_volume(name=volume, labels=bench.labels)
@@ -153,8 +159,8 @@ def send_archive(holder: Holder, path: str, archive: Path, stop: Stop) -> None:
 
 def _record_calls(outcome: Outcome, holder: Holder, subject: Subject) -> None:
     found = holder.call("attempts", subject.stop)
-    outcome.outgoing = describe(outcome.phase, found["attempts"], subject.pump)
-    outcome.lost_calls = int(found["overflow"]) + int(found["dropped_packets"])
+    outcome.outgoing = describe(outcome.phase, outcome.network, found["attempts"], subject.pump)
+    outcome.lost_calls, outcome.unseen_packets = int(found["overflow"]), int(found["dropped_packets"])
 
 
 def _judge_processes(outcome: Outcome, subject: Subject) -> None:

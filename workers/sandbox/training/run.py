@@ -14,6 +14,7 @@ from listings.reports import CheckOutcome, Evidence
 from listings.spec.models import Training, TrainingTest
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.model_files import Limits, collect
+from workers.sandbox.network import Network
 from workers.sandbox.phase import (
     ML,
     MODEL,
@@ -42,7 +43,7 @@ def run(
     Raises ProblemError for what is not the seller's, StepStopped.
     """
     outcome = Outcome("train")
-    bench.log.section("Training")
+    bench.section("Training")
     with containers(bench, outcome, profile, ML) as (holder, subject, volume):
         job = job_input(training, test, mode)
         packed = bench.workdir / "training.tar"
@@ -93,6 +94,8 @@ def _judge(
             )
         return None
     outcome.passed("TEST-TRAIN-EXIT", exit_code=0, seconds=ended.seconds)
+    if bench.network is not Network.REFUSE:
+        return None  # the model is the verdict run's
     _judge_metrics(outcome, training, subject)
     return _collect(bench, outcome, holder, subject)
 
