@@ -47,15 +47,17 @@ def https(host):
         ssl.create_default_context().wrap_socket(channel, server_hostname=host)
 
 
-def busybox(*arguments):
-    done = subprocess.run(["/usr/local/bin/busybox", *arguments], capture_output=True, timeout=20, text=True)
+def busybox(*arguments, said=""):
+    command = ["/usr/local/bin/busybox", *arguments]
+    done = subprocess.run(command, input=said, capture_output=True, timeout=20, text=True)
     return (done.stdout + done.stderr).strip().splitlines()[-1:]
 
 
 def every_kind():
     attempt("tls", lambda: https("huggingface.co"))
     attempt("http", lambda: urllib.request.urlopen("http://pypi.example/simple/numpy/?x=1", timeout=0.5))
-    attempt("static wget", lambda: busybox("wget", "-T", "1", "-O", "-", "http://93.184.215.14:8000/licence"))
+    licence = "GET /licence HTTP/1.0\r\n\r\n"
+    attempt("static program", lambda: busybox("nc", "-w", "1", "93.184.215.14", "8000", said=licence))
     attempt("static nslookup", lambda: busybox("nslookup", "static.example.org"))
     attempt("own resolver", lambda: dns_udp("8.8.8.8", "own-resolver.example.org"))
     attempt("dns tcp", lambda: dns_tcp("by-tcp.example.org"))
