@@ -13,7 +13,7 @@ from docker.types import Mount
 from listings.problems import Owner, ProblemError, get
 from listings.reports import CheckOutcome, CheckReport, Evidence, ProblemReport
 from workers.engine import Engine
-from workers.sandbox.holder_client import Holder
+from workers.sandbox.holder_client import ALONE, Holder, Place
 from workers.sandbox.network import Network
 from workers.sandbox.outgoing import describe
 from workers.sandbox.resources.profile import Profile
@@ -114,7 +114,9 @@ class Outcome:
 
 
 @contextmanager
-def containers(bench: Bench, outcome: Outcome, profile: Profile, path: str) -> Iterator[tuple[Holder, Subject, str]]:
+def containers(
+    bench: Bench, outcome: Outcome, profile: Profile, path: str, place: Place = ALONE
+) -> Iterator[tuple[Holder, Subject, str]]:
     """A holder with a fresh volume at ``path``, and the container under test, not yet created; the volume's name.
 
     A seller's problem ends up in ``outcome`` (ours fly on), the calls recorded so far too. All is removed after.
@@ -125,7 +127,7 @@ def containers(bench: Bench, outcome: Outcome, profile: Profile, path: str) -> I
         bench.engine.create_volume(name=volume, labels=bench.labels)
         stack.callback(bench.engine.remove_volume, volume)
         mount = Mount(target=path, source=volume, type="volume", no_copy=True)
-        holder = Holder.start(bench.engine, bench.holder_image, bench.labels, [mount], bench.stop, bench.network)
+        holder = Holder.start(bench.engine, bench.holder_image, bench.labels, [mount], bench.stop, bench.network, place)
         stack.callback(holder.close)
         subject = Subject(bench.engine, holder, profile, bench.log, bench.stop, path)
         stack.callback(subject.close)

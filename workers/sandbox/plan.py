@@ -81,13 +81,17 @@ class Plan:
             folder.mkdir()
             self.outcomes.append(again(replace(self._bench, network=network, workdir=folder)))
 
+    def has_time(self, longest: float) -> bool:
+        """Whether a run of so many seconds leaves enough of the step's time."""
+        return time.monotonic() - self._begun + longest <= SHARE * settings.SLIPWAY.test_timeout_seconds
+
     def _why_not(self, outcome: Outcome, network: Network, longest: float) -> str:
         code = outcome.problem.code if outcome.problem else ""
         if code and code not in BROKEN_RUN:
             return f"it broke for another reason ({code})"
         if code and network is Network.DROP:
             return "it broke already while its calls were refused at once"
-        if time.monotonic() - self._begun + longest > SHARE * settings.SLIPWAY.test_timeout_seconds:
+        if not self.has_time(longest):
             return "the step has not enough time left"
         return ""
 

@@ -17,7 +17,7 @@ from listings.problems import ProblemError
 from listings.reports import CheckOutcome, CheckReport, Evidence, ProblemReport, StepReport
 from listings.spec.models import Inference, InferenceTest, Training, TrainingTest, VersionSpec
 from workers.engine import LABEL_ATTEMPT, connect, problem_of
-from workers.sandbox import outgoing
+from workers.sandbox import hosts, outgoing
 from workers.sandbox.holder_image import ensure_holder_image
 from workers.sandbox.model_files import Limits
 from workers.sandbox.network import Network
@@ -80,6 +80,10 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
         test_inference = spec.tests.inference or InferenceTest()
         profiles["serve"] = profile_for(bench.engine, test_inference.instance_type)
         _serve(plan, bench, spec.inference, test_inference, samples, (trained, model_sha256), profiles["serve"])
+    if spec.training is not None and plan.problem is None:
+        test, mode = spec.tests.training or TrainingTest(), _input_mode(spec)
+        in_time = plan.has_time(float(test.timeout_seconds))
+        plan.add(*hosts.run(bench, spec.training, test, mode, samples, profiles["train"], in_time=in_time))
     return _report(plan, profiles, model_sha256)
 
 
@@ -161,6 +165,9 @@ def _report(plan: Plan, profiles: dict[str, Profile], model_sha256: str | None) 
         "training": by_phase.get("train"),
         "inference": by_phase.get("serve"),
         "batch": by_phase.get("serve-batch"),
+        "hosts": [
+            outcome.facts for outcome in plan.verdicts if outcome.phase in hosts.PHASES.values() and outcome.facts
+        ],
         "model_sha256": model_sha256,
         "outgoing": calls,
         "runs": [outcome.run_facts() for outcome in plan.outcomes],

@@ -1,20 +1,22 @@
 """Reads commands as JSON lines from stdin, answers each as a JSON line on stdout. Ends when stdin closes.
 
-Commands: {"id": any, "do": "request" | "load" | "overhead" | "attempts" | "listening" | "measure" | "restart_clock",
-...}. Its one argument is the way in which calls fail (see profiles.py).
-The first line written is {"event": "ready", "network": str, "interfaces": [...], "ipv6": bool}.
+Commands: {"id": any, "do": "request" | "load" | "overhead" | "attempts" | "listening" | "measure" | "restart_clock" |
+"connect" | "join" | "prove", ...}. Its one argument is the way in which calls fail (see profiles.py).
+The first line written is {"event": "ready", "network": str, "interfaces": [...], "ipv6": bool,
+"process": int}.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import sys
 import threading
 from typing import Any
 
-from . import dns, load, netlink, observe, packets, prober, profiles, sniffer, speech
+from . import dns, load, netlink, observe, packets, peers, prober, profiles, sniffer, speech
 from .conversations import Conversations, Key
 from .recorder import Recorder
 
@@ -51,7 +53,10 @@ class Holder:
             talk = sniffer.open_sniffer(sniffer.conversations(only))
             self.conversations = Conversations(self.send, self.answer_stream, self.accepts, self.watch)
             loop.add_reader(talk, sniffer.drain, talk, self.conversations.packet)
-        return {"event": "ready", "network": self.network, "interfaces": observe.interfaces(), "ipv6": ipv6}
+        return {
+            "event": "ready", "network": self.network, "interfaces": observe.interfaces(), "ipv6": ipv6,
+            "process": os.getpid(),
+        }  # fmt: skip
 
     def asked(self, packet: packets.Packet, message: bytes) -> None:
         reply = self.resolver.datagram(packet, message)
@@ -98,9 +103,23 @@ class Holder:
         if verb == "listening":
             return {"listening": observe.listening()}
         if verb == "restart_clock":
+            sniffer.drain(self.sniffer, self.recorder.packet, most=1_000_000)
             self.recorder.restart()
             return {}
+        if verb in ("connect", "join", "prove"):
+            return await self.peer_command(verb, command)
         raise ValueError(f"unknown command {verb!r}")
+
+    async def peer_command(self, verb: str, command: dict[str, Any]) -> dict[str, Any]:
+        if verb == "connect":
+            peers.connect(int(command["process"]))
+            return {}
+        own, hosts = str(command["own"]), dict(command["hosts"])
+        if verb == "prove":
+            return {"wrong": await asyncio.to_thread(peers.prove, own, hosts, list(command["away"]))}
+        peers.join(own, hosts)
+        self.resolver.own.update(hosts)
+        return {}
 
     async def answer(self, line: bytes) -> None:
         command: dict[str, Any] = {}

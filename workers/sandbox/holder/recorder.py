@@ -53,8 +53,9 @@ class Recorder:
         self.dropped = 0
 
     def restart(self) -> None:
-        """Count time from now: called as the container under test starts."""
+        """Begin anew, now: called as the container under test starts."""
         self._start = time.monotonic()
+        self._records.clear()
 
     def add(self, protocol: str, address: str, port: int, *, host: str = "", hint: str = "") -> None:
         now = round(time.monotonic() - self._start, 3)

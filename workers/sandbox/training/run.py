@@ -50,7 +50,7 @@ def run(
         write_training_tar(packed, job, test, samples)
         send_archive(holder, ML, packed, bench.stop)
         mount = Mount(target=ML, source=volume, type="volume", no_copy=True)
-        subject.create(bench.image, "train", bench.labels, [mount], _environment(bench))
+        subject.create(bench.image, "train", bench.labels, [mount], environment(bench))
         bench.log.line(f"train: {len(job.hyperparameters)} hyperparameters, {len(job.channels)} channels", "slipway")
         subject.start("train")
         ended = _until_end(subject, float(test.timeout_seconds))
@@ -58,7 +58,7 @@ def run(
     return outcome, None
 
 
-def _environment(bench: Bench) -> dict[str, str]:
+def environment(bench: Bench) -> dict[str, str]:
     job = f"slipway-{bench.name}"[:63]
     arn = f"arn:aws:sagemaker:{settings.SLIPWAY.aws_region}:000000000000:training-job/{job}"
     return {"TRAINING_JOB_NAME": job, "TRAINING_JOB_ARN": arn}
