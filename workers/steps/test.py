@@ -165,9 +165,7 @@ def _report(plan: Plan, profiles: dict[str, Profile], model_sha256: str | None) 
         "training": by_phase.get("train"),
         "inference": by_phase.get("serve"),
         "batch": by_phase.get("serve-batch"),
-        "hosts": [
-            outcome.facts for outcome in plan.verdicts if outcome.phase in hosts.PHASES.values() and outcome.facts
-        ],
+        "hosts": [found for phase in hosts.PHASES.values() if (found := by_phase.get(phase))],
         "model_sha256": model_sha256,
         "outgoing": calls,
         "runs": [outcome.run_facts() for outcome in plan.outcomes],
