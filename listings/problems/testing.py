@@ -32,7 +32,7 @@ _BOTH_RUNS = (
     ),
     _seller(
         "TEST-TRAIN-HOSTS",
-        "Training on two hosts",
+        "Not trained on two hosts",
         "The algorithm says SupportsDistributedTraining, but training on {hosts} hosts: {reason}.",
         "Read the hosts and current_host from /opt/ml/input/config/resourceconfig.json, try the name of another host "
         "again until it answers, end with 0 on every host, and write the model on the first; or set "

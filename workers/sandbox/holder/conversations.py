@@ -5,6 +5,7 @@ every port itself. Enough of TCP for one question and one answer on ``lo``, wher
 from __future__ import annotations
 
 import os
+import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ class Conversations:
         """One packet from the container. What is cut or odd is no part of a conversation."""
         try:
             packet = packets.parse(data)
-            if packet is not None:
+            if packet is not None and packet.protocol == socket.IPPROTO_TCP:
                 self._take(packet, packets.segment(packet.payload))
         except (IndexError, struct.error, ValueError):
             return
