@@ -31,6 +31,16 @@ _BOTH_RUNS = (
         "The container tried to reach nothing outside itself.",
     ),
     _seller(
+        "TEST-TRAIN-HOSTS",
+        "Not trained on two hosts",
+        "The algorithm says SupportsDistributedTraining, but training on {hosts} hosts: {reason}.",
+        "Read the hosts and current_host from /opt/ml/input/config/resourceconfig.json, try the name of another host "
+        "again until it answers, end with 0 on every host, and write the model on the first; or set "
+        "SupportsDistributedTraining to false.",
+        _TRAINING,
+        "Training on {hosts} hosts ended with exit code 0 on each, and left a model on algo-1.",
+    ),
+    _seller(
         "TEST-MEMORY",
         "The container ran out of memory",
         "During {phase} the kernel killed a process for going past {limit_gib} GiB (peak {peak_mb} MiB).",

@@ -15,7 +15,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "a call to the network",
         "how it fails is not documented; it may hang",
-        "refused at once (TCP reset, port unreachable, unknown name)",
+        "refused at once (TCP reset, port unreachable, unknown name); a phase that calls out is run again without an "
+        "answer, and once more to hear what it says",
     ),
     Difference(
         "a call to any address on a port that the container itself listens on",
@@ -28,19 +29,24 @@ DIFFERENCES: tuple[Difference, ...] = (
         "no answer, also from 127.0.0.1",
     ),
     Difference(
-        "UDP port 53, and TCP port 53 of 127.0.0.1",
-        "free",
-        "taken by the resolver",
+        "name server",
+        "AWS's own",
+        "169.254.169.253, answered by the holder; at that address there is nothing else",
+    ),
+    Difference(
+        "a call by IPv6 while calls are listened to",
+        "as by IPv4",
+        "refused",
     ),
     Difference(
         "network interface",
         "`eth0`, as `resourceconfig.json` says",
-        "the file says `eth0`; only `lo` exists",
+        "the file says `eth0`; only `lo` exists, and with two hosts `eth0` between them",
     ),
     Difference(
         "distributed training",
-        "several hosts that reach each other",
-        "one host",
+        "as many hosts as asked for, which reach each other",
+        "two, where the algorithm says it can; calls to elsewhere are refused only",
     ),
     Difference(
         "input modes",

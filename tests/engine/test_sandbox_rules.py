@@ -16,6 +16,7 @@ from workers.sandbox import outgoing
 from workers.sandbox.holder.dns import Resolver, parse_question
 from workers.sandbox.holder.recorder import MAX_RECORDS, Recorder
 from workers.sandbox.model_files import Limits, collect, unpack
+from workers.sandbox.network import Network
 from workers.sandbox.serving.compare import difference
 from workers.sandbox.training import metrics
 
@@ -147,7 +148,7 @@ def question(name: str, kind: int = 1) -> bytes:
 
 def test_the_resolver_knows_no_name_and_records_each() -> None:
     recorder = Recorder()
-    reply = Resolver(recorder, ["algo-1"]).answer(question("Api.Example.COM", 28), "8.8.8.8")
+    reply = Resolver(recorder, {"algo-1": "127.0.0.1"}).answer(question("Api.Example.COM", 28), "8.8.8.8")
     assert reply is not None
     assert (reply[:2], reply[3] & 15) == (b"\xab\xcd", 3)
     (record,) = recorder.as_json()["attempts"]
@@ -156,7 +157,7 @@ def test_the_resolver_knows_no_name_and_records_each() -> None:
 
 def test_the_containers_own_name_is_answered_and_not_a_call() -> None:
     recorder = Recorder()
-    reply = Resolver(recorder, ["algo-1"]).answer(question("algo-1"), "127.0.0.1")
+    reply = Resolver(recorder, {"algo-1": "127.0.0.1"}).answer(question("algo-1"), "127.0.0.1")
     assert reply is not None
     assert reply.endswith(bytes([127, 0, 0, 1]))
     assert recorder.as_json()["attempts"] == []
@@ -165,7 +166,7 @@ def test_the_containers_own_name_is_answered_and_not_a_call() -> None:
 @pytest.mark.parametrize("query", [b"", b"\0" * 12, question("a.b")[:-3], b"\0" * 12 + b"\xc0\x0c\0\1\0\1"])
 def test_a_malformed_question_is_recorded_and_never_answered(query: bytes) -> None:
     recorder = Recorder()
-    assert Resolver(recorder, []).answer(query, "1.1.1.1") is None
+    assert Resolver(recorder, {}).answer(query, "1.1.1.1") is None
     assert recorder.as_json()["attempts"][0]["hints"] == ["a malformed query"]
     with pytest.raises(ValueError):
         parse_question(query)
@@ -197,15 +198,20 @@ def call(**values: object) -> dict[str, object]:
 
 
 def test_no_call_passes_a_call_warns_and_a_call_in_a_broken_run_fails() -> None:
-    calls = outgoing.describe("serve", [call(), call(protocol="dns", host="a.example", port=53)], NoLines())
-    assert outgoing.check([], 0, broken=True).outcome is CheckOutcome.PASS
-    warned = outgoing.check(calls, 0, broken=False)
+    calls = outgoing.describe(
+        "serve", Network.REFUSE, [call(), call(protocol="dns", host="a.example", port=53)], NoLines()
+    )
+    assert outgoing.check([], broken=True).outcome is CheckOutcome.PASS
+    warned = outgoing.check(calls)
     assert warned.outcome is CheckOutcome.WARN
     assert warned.params == {"count": "4", "places": "192.0.2.1:443, a.example"}
     assert warned.evidence[0].text == "serve: tcp to 192.0.2.1:443, 2 times, first after 1.5 s"
     assert warned.evidence[0].log_line == 3
-    assert outgoing.check(calls, 0, broken=True).outcome is CheckOutcome.FAIL
+    assert outgoing.check(calls, broken=True).outcome is CheckOutcome.FAIL
 
 
 def test_calls_that_could_not_be_told_apart_never_pass() -> None:
-    assert outgoing.check([], 5, broken=False).outcome is CheckOutcome.WARN
+    assert outgoing.check([], lost=5).outcome is CheckOutcome.WARN
+    unseen = outgoing.check([], unseen=5)
+    assert unseen.outcome is CheckOutcome.WARN
+    assert unseen.params["count"] == "at least 0"

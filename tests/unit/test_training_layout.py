@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from listings.spec.models import Training, TrainingTest
-from workers.sandbox.training.exits import meaning_of
+from workers.sandbox.exits import meaning_of
 from workers.sandbox.training.layout import FAST_FILE, FILE, PIPE, JobInput, job_input, write_training_tar
 
 TRAINING = Training.model_validate({

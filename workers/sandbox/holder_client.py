@@ -21,6 +21,7 @@ from listings.reports import Evidence
 from workers import spans
 from workers.engine import LABEL_ROLE, Engine
 from workers.sandbox.attach import STDOUT, Attachment
+from workers.sandbox.holder.packets import NAMESERVER
 from workers.sandbox.network import Network
 from workers.steps.contract import Stop
 
@@ -53,12 +54,26 @@ class Answer:
     ms: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which host of the job a holder is. ``beside``: the container id of the first host's holder, which lays a cable
+    to this one and therefore must see its process."""
+
+    host: str = HOST_NAME
+    address: str = "127.0.0.1"
+    beside: str = ""
+
+
+ALONE = Place()
+
+
 class Holder:
     """One running holder. Its namespace is joined with ``network_mode``."""
 
     def __init__(self, engine: Engine, container: Container, attachment: Attachment) -> None:
         self.engine, self.container = engine, container
         self.ipv6 = False
+        self.process = 0
         self._attachment = attachment
         self._ids = itertools.count(1)
         self._replies: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
@@ -71,19 +86,19 @@ class Holder:
     @classmethod
     def start(
         cls, engine: Engine, image: str, labels: Mapping[str, str], mounts: list[Mount], stop: Stop,
-        network: Network = Network.REFUSE,
+        network: Network = Network.REFUSE, place: Place = ALONE,
     ) -> Holder:  # fmt: skip
         """Start a holder and prove that its namespace leads nowhere.
 
         Raises ProblemError TEST-HOLDER (it does not work), TEST-NETWORK-OPEN (an interface besides ``lo``).
         """
         try:
-            holder = cls._started(engine, _create(engine, image, labels, mounts, network, with_ipv6=True))
+            holder = cls._started(engine, _create(engine, image, labels, mounts, network, place, with_ipv6=True))
         except APIError as error:
             if "ipv6" not in str(error):
                 raise
             # An engine host without IPv6 knows none of its settings; then no call can use it either.
-            holder = cls._started(engine, _create(engine, image, labels, mounts, network, with_ipv6=False))
+            holder = cls._started(engine, _create(engine, image, labels, mounts, network, place, with_ipv6=False))
         try:
             with spans.span("container"):
                 holder._await_ready(stop)
@@ -165,7 +180,7 @@ class Holder:
 
     def _await_ready(self, stop: Stop) -> None:
         ready = self._wait(self._ready, READY_SECONDS, stop)
-        self.ipv6 = bool(ready["ipv6"])
+        self.ipv6, self.process = bool(ready["ipv6"]), int(ready["process"])
         others = [name for name in ready["interfaces"] if name != "lo"]
         if others:
             raise ProblemError("TEST-NETWORK-OPEN", interfaces=", ".join(others))
@@ -207,16 +222,18 @@ class Holder:
 
 
 def _create(
-    engine: Engine, image: str, labels: Mapping[str, str], mounts: list[Mount], network: Network, *, with_ipv6: bool
-) -> Container:
+    engine: Engine, image: str, labels: Mapping[str, str], mounts: list[Mount], network: Network, place: Place, *,
+    with_ipv6: bool,
+) -> Container:  # fmt: skip
     return engine.create_container(
         image,
         command=[network.value],
         labels={**labels, LABEL_ROLE: "holder"},
         network_mode="none",
-        hostname=HOST_NAME,
-        extra_hosts={HOST_NAME: "127.0.0.1"},
-        dns=["127.0.0.1"],
+        hostname=place.host,
+        extra_hosts={place.host: place.address},
+        pid_mode=f"container:{place.beside}" if place.beside else None,
+        dns=[NAMESERVER],
         dns_search=["."],
         sysctls=SYSCTLS | (IPV6_SYSCTLS if with_ipv6 else {}),
         cap_drop=["ALL"],

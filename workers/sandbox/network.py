@@ -12,3 +12,7 @@ class Network(StrEnum):
     REFUSE = "refuse"
     DROP = "drop"
     DIAGNOSE = "diagnose"
+
+    @property
+    def words(self) -> str:
+        return {"refuse": "calls refused", "drop": "calls dropped", "diagnose": "calls listened to"}[self.value]

@@ -13,7 +13,7 @@ from docker.types import Mount
 from listings.problems import Owner, ProblemError, get
 from listings.reports import CheckOutcome, CheckReport, Evidence, ProblemReport
 from workers.engine import Engine
-from workers.sandbox.holder_client import Holder
+from workers.sandbox.holder_client import ALONE, Holder, Place
 from workers.sandbox.network import Network
 from workers.sandbox.outgoing import describe
 from workers.sandbox.resources.profile import Profile
@@ -24,14 +24,6 @@ from workers.steps.contract import Log, Stop
 ML = "/opt/ml"
 MODEL = "/opt/ml/model"
 CHUNK_BYTES = 1 << 20
-EXIT_MEANINGS = {
-    126: "the program was found but could not be executed",
-    127: "a program was not found",
-    134: "it aborted itself (SIGABRT)",
-    137: "it was killed (SIGKILL)",
-    139: "it crashed by a memory fault (SIGSEGV)",
-    143: "it was ended by SIGTERM",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +39,10 @@ class Bench:
     stop: Stop
     workdir: Path
     network: Network = Network.REFUSE
+
+    def section(self, title: str) -> None:
+        """Begin a section of the log."""
+        self.log.section(title if self.network is Network.REFUSE else f"{title}, {self.network.words}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +69,7 @@ class Outcome:
     facts: dict[str, Any] | None = None
     outgoing: list[dict[str, Any]] = field(default_factory=list)
     lost_calls: int = 0
+    unseen_packets: int = 0
     peak_memory: int = 0
     problem: ProblemReport | None = None
     marks: list[Mark] = field(default_factory=list)
@@ -110,20 +107,21 @@ class Outcome:
 
 @contextmanager
 def containers(
-    bench: Bench, outcome: Outcome, profile: Profile, path: str, more: Sequence[Mount] = ()
+    bench: Bench, outcome: Outcome, profile: Profile, path: str, more: Sequence[Mount] = (), place: Place = ALONE
 ) -> Iterator[tuple[Holder, Subject, str]]:
     """A holder with a fresh volume at ``path`` (and ``more``), and the container under test, not yet created; the
     volume's name.
 
     A seller's problem ends up in ``outcome`` (ours fly on), the calls recorded so far too. All is removed after.
     """
+    outcome.network = bench.network
     with ExitStack() as stack:
         volume = f"slipway-{bench.name}-{outcome.phase}"
         bench.engine.create_volume(name=volume, labels=bench.labels)
         stack.callback(bench.engine.remove_volume, volume)
         mount = Mount(target=path, source=volume, type="volume", no_copy=True)
         mounts = [mount, *more]
-        holder = Holder.start(bench.engine, bench.holder_image, bench.labels, mounts, bench.stop, bench.network)
+        holder = Holder.start(bench.engine, bench.holder_image, bench.labels, mounts, bench.stop, bench.network, place)
         stack.callback(holder.close)
         subject = Subject(bench.engine, holder, profile, bench.log, bench.stop, path)
         stack.callback(subject.close)
@@ -157,8 +155,8 @@ def send_archive(holder: Holder, path: str, archive: Path, stop: Stop) -> None:
 
 def _record_calls(outcome: Outcome, holder: Holder, subject: Subject) -> None:
     found = holder.call("attempts", subject.stop)
-    outcome.outgoing = describe(outcome.phase, found["attempts"], subject.pump)
-    outcome.lost_calls = int(found["overflow"]) + int(found["dropped_packets"])
+    outcome.outgoing = describe(outcome.phase, outcome.network, found["attempts"], subject.pump)
+    outcome.lost_calls, outcome.unseen_packets = int(found["overflow"]), int(found["dropped_packets"])
 
 
 def _judge_processes(outcome: Outcome, subject: Subject) -> None:
@@ -193,8 +191,3 @@ def judge_memory(outcome: Outcome, subject: Subject, ended: Exit) -> bool:
         phase=outcome.phase, limit_gib=limit, peak_mb=subject.peak_memory >> 20,
     )  # fmt: skip
     return ended.code != 0
-
-
-def meaning_of(code: int) -> str:
-    """An exit code in words."""
-    return EXIT_MEANINGS.get(code, "its own exit code" if code < 128 else f"ended by signal {code - 128}")

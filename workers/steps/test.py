@@ -14,13 +14,15 @@ from urllib3.exceptions import HTTPError
 
 from listings import blobs
 from listings.problems import ProblemError
-from listings.reports import CheckOutcome, CheckReport, Evidence, StepReport
-from listings.spec.models import InferenceTest, TrainingTest, VersionSpec
+from listings.reports import CheckOutcome, CheckReport, Evidence, ProblemReport, StepReport
+from listings.spec.models import Inference, InferenceTest, Training, TrainingTest, VersionSpec
 from workers.engine import LABEL_ATTEMPT, connect, problem_of
-from workers.sandbox import outgoing
+from workers.sandbox import hosts, outgoing
 from workers.sandbox.holder_image import ensure_holder_image
 from workers.sandbox.model_files import Limits
+from workers.sandbox.network import Network
 from workers.sandbox.phase import Bench, Outcome
+from workers.sandbox.plan import BROKEN_RUN, Plan, diagnosis_limit
 from workers.sandbox.resources.profile import Profile, profile_for
 from workers.sandbox.samples import Samples, wanted_by
 from workers.sandbox.serving import batch
@@ -29,11 +31,6 @@ from workers.sandbox.staged import staged_image
 from workers.sandbox.training import probes
 from workers.sandbox.training import run as training
 from workers.steps.contract import StepContext
-
-#: Problems of a run that a call to nowhere may have caused: then the call itself fails its check.
-BROKEN_RUN = {"TEST-TRAIN-EXIT", "TEST-TRAIN-TIMEOUT", "TEST-TRAIN-IDLE", "TEST-SERVE-EXITED", "TEST-SERVE-PING",
-              "TEST-REQUEST", "TEST-REQUEST-TIME", "TEST-BATCH-START"}  # fmt: skip
-
 
 #: One call to the engine may unpack gigabytes of model files before it answers.
 ENGINE_SECONDS = 900
@@ -71,30 +68,60 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
     limits = Limits(settings.SLIPWAY.test_disk_mb << 20, settings.SLIPWAY.test_inodes)
     archive = str(context.facts["fetch"]["archive_sha256"])
     samples = Samples.extract(archive, wanted_by(spec), bench.workdir / "samples", limits)
-    outcomes: list[Outcome] = []
+    plan = Plan(bench)
     profiles: dict[str, Profile] = {}
     model_sha256: str | None = context.facts["fetch"].get("artifact_sha256")
     trained: Path | None = None
     if spec.training is not None:
         test = spec.tests.training or TrainingTest()
         profiles["train"] = profile_for(bench.engine, test.instance_type)
-        mode = spec.training_input_mode() or "File"
-        outcome, trained = training.run(bench, spec.training, test, mode, samples, profiles["train"])
-        outcomes.append(outcome)
-        model_sha256 = (outcome.facts or {}).get("model_sha256")
-    if spec.inference is not None and all(outcome.problem is None for outcome in outcomes):
+        trained = _train(plan, bench, spec, spec.training, test, samples, profiles["train"])
+        model_sha256 = (plan.outcomes[0].facts or {}).get("model_sha256")
+    if spec.inference is not None and plan.problem is None:
         test_inference = spec.tests.inference or InferenceTest()
         profiles["serve"] = profile_for(bench.engine, test_inference.instance_type)
-        with _model(trained, model_sha256) as model:
-            served = serving.run(bench, test_inference, spec.inference, samples, model, profiles["serve"])
-        outcomes.append(served)
-        if batch.is_worth_a_run(served):
-            with _model(trained, model_sha256) as model:
-                outcomes.append(
-                    batch.run(bench, test_inference, spec.inference, samples, model, profiles["serve"], served)
-                )
-    outcomes += probes.run(bench, spec, samples, profiles, outcomes)
-    return _report(outcomes, profiles, model_sha256)
+        _serve(plan, bench, spec.inference, test_inference, samples, (trained, model_sha256), profiles["serve"])
+    plan.add(*probes.run(bench, spec, samples, profiles, plan.verdicts))
+    if spec.training is not None and plan.problem is None:
+        test = spec.tests.training or TrainingTest()
+        in_time = plan.has_time(float(test.timeout_seconds))
+        plan.add(*hosts.run(bench, spec.training, test, samples, profiles["train"], in_time=in_time))
+    return _report(plan, profiles, model_sha256)
+
+
+def _train(
+    plan: Plan, bench: Bench, spec: VersionSpec, training_spec: Training, test: TrainingTest, samples: Samples,
+    profile: Profile,
+) -> Path | None:  # fmt: skip
+    """The model that training left, if any."""
+    mode = spec.training_input_mode() or "File"
+
+    def again(other: Bench) -> Outcome:
+        limit = float(test.timeout_seconds)
+        if other.network is Network.DIAGNOSE:
+            limit = diagnosis_limit(limit, plan.verdicts)
+        shortened = test.model_copy(update={"timeout_seconds": int(limit)})
+        return training.run(other, training_spec, shortened, mode, samples, profile)[0]
+
+    outcome, trained = training.run(bench, training_spec, test, mode, samples, profile)
+    plan.judge(outcome, again, longest=float(test.timeout_seconds))
+    return trained
+
+
+def _serve(
+    plan: Plan, bench: Bench, inference: Inference, test: InferenceTest, samples: Samples,
+    source: tuple[Path | None, str | None], profile: Profile,
+) -> None:  # fmt: skip
+    def run(some: Bench) -> Outcome:
+        with _model(*source) as model:
+            return serving.run(some, test, inference, samples, model, profile)
+
+    served = run(bench)
+    longest = settings.SLIPWAY.ping_deadline_seconds + (len(test.requests) + 1) * serving.INVOCATION_SECONDS
+    plan.judge(served, run, longest)
+    if batch.is_worth_a_run(served):
+        with _model(*source) as model:
+            plan.add(batch.run(bench, test, inference, samples, model, profile, served))
 
 
 @contextmanager
@@ -110,24 +137,34 @@ def _model(trained: Path | None, sha256: str | None) -> Iterator[IO[bytes] | Non
         yield None
 
 
-def _report(outcomes: list[Outcome], profiles: dict[str, Profile], model_sha256: str | None) -> StepReport:
-    calls = [call for outcome in outcomes for call in outcome.outgoing]
-    problem = next((outcome.problem for outcome in outcomes if outcome.problem), None)
-    broken = problem is not None and problem.code in BROKEN_RUN
-    checks = [check for outcome in outcomes for check in outcome.checks]
-    checks.append(outgoing.check(calls, sum(outcome.lost_calls for outcome in outcomes), broken))
-    checks += [_size_check(profile) for profile in dict.fromkeys(profiles.values())]
-    by_phase: dict[str, dict[str, Any] | None] = {outcome.phase: outcome.facts for outcome in outcomes}
+def _report(plan: Plan, profiles: dict[str, Profile], model_sha256: str | None) -> StepReport:
+    calls = [call for outcome in plan.outcomes for call in outcome.outgoing]
+    egress = outgoing.check(
+        calls,
+        lost=sum(outcome.lost_calls for outcome in plan.verdicts),
+        unseen=sum(outcome.unseen_packets for outcome in plan.verdicts),
+        broken=plan.problem is not None and plan.problem.code in BROKEN_RUN,
+        hung=plan.hung,
+        notes=[str(skipped) for skipped in plan.skipped],
+    )
+    problem = plan.problem
+    if problem is None and egress.outcome is CheckOutcome.FAIL:
+        problem = ProblemReport(egress.code, egress.params, egress.evidence)
+    checks = [check for outcome in plan.verdicts for check in outcome.checks]
+    checks += [egress, *(_size_check(profile) for profile in dict.fromkeys(profiles.values()))]
+    by_phase: dict[str, dict[str, Any] | None] = {outcome.phase: outcome.facts for outcome in plan.verdicts}
     facts = {
         "profile": list(profiles.values())[-1].as_json(),
         "profiles": {phase: profile.as_json() for phase, profile in profiles.items()},
         "training": by_phase.get("train"),
         "inference": by_phase.get("serve"),
         "batch": by_phase.get("serve-batch"),
+        "hosts": [found for phase in hosts.PHASES.values() if (found := by_phase.get(phase))],
         "model_sha256": model_sha256,
         "outgoing": calls,
-        "runs": [outcome.run_facts() for outcome in outcomes],
-        "peak_memory_bytes": max((outcome.peak_memory for outcome in outcomes), default=0),
+        "runs": [outcome.run_facts() for outcome in plan.outcomes],
+        "runs_skipped": [skipped.as_json() for skipped in plan.skipped],
+        "peak_memory_bytes": max((outcome.peak_memory for outcome in plan.verdicts), default=0),
     }
     return StepReport(facts=facts, checks=tuple(checks), problem=problem)
 

@@ -1,18 +1,20 @@
-"""A resolver that knows no name: it records each question and answers NXDOMAIN at once.
+"""A resolver without a socket: it is handed each question that was seen, and records it.
 
-Questions about the container's own host name are answered with 127.0.0.1 and not recorded: they are no
-call to anywhere.
+It knows no name (``refuse``: NXDOMAIN at once), does not answer (``drop``), or gives each name an address that leads
+nowhere (``diagnose``), by which later calls are told apart. The hosts of the job are known in any case, and questions
+about them are not recorded: they are no call to anywhere.
 """
 
 from __future__ import annotations
 
-import asyncio
+import ipaddress
 import socket
 import struct
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Mapping
 
-from .recorder import DNS_PORT, Recorder
+from . import packets, profiles
+from .packets import DNS_PORT, Packet
+from .recorder import Recorder
 
 TYPES = {
     1: "A",
@@ -28,10 +30,12 @@ TYPES = {
     65: "HTTPS",
     255: "ANY",
 }
-A = 1
+A, PTR = 1, 12
 NXDOMAIN, NOERROR = 0x8183, 0x8180
-IP_PKTINFO, IPV6_RECVPKTINFO, IPV6_PKTINFO = 8, 49, 50
+TTL_SECONDS = 60
 OWN_REVERSE = {"1.0.0.127.in-addr.arpa", "1." + "0." * 31 + "ip6.arpa"}
+#: Documentation ranges: nobody has an address in them.
+RANGES = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
 
 
 def parse_question(query: bytes) -> tuple[str, int, int]:
@@ -49,88 +53,67 @@ def parse_question(query: bytes) -> tuple[str, int, int]:
     return ".".join(labels).lower()[:255], kind, position + 5
 
 
-class Resolver:
-    def __init__(self, recorder: Recorder, own_names: Iterable[str]) -> None:
-        self._recorder = recorder
-        self._own = {name.lower() for name in own_names} | {"localhost"}
+class Addresses:
+    """One made-up address for each name. Bounded by the ranges: later names get none."""
 
-    def answer(self, query: bytes, server: str) -> bytes | None:
-        """The answer to one query; None where it cannot be read. ``server``: the address that was asked."""
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self._given: dict[str, str] = {}
+        self._free = (str(host) for text in RANGES for host in ipaddress.ip_network(text).hosts())
+
+    def of(self, name: str) -> str:
+        if name not in self._given and (address := next(self._free, "")):
+            self._given[name], self.names[address] = address, name
+        return self._given.get(name, "")
+
+
+class Resolver:
+    def __init__(
+        self, recorder: Recorder, own: Mapping[str, str], network: str = profiles.REFUSE,
+        addresses: Addresses | None = None,
+    ) -> None:  # fmt: skip
+        """``own``: the names of the job's hosts and their addresses."""
+        self._recorder, self._network = recorder, network
+        self._addresses = addresses or Addresses()
+        self.own = {"localhost": "127.0.0.1"} | {name.lower(): address for name, address in own.items()}
+
+    def datagram(self, packet: Packet, message: bytes) -> Packet | None:
+        """The packet that answers a question asked by UDP, None where it stays without."""
+        reply = self.answer(message, packet.target)
+        if reply is None:
+            return None
+        (source_port,) = struct.unpack_from("!H", packet.payload)
+        return packets.udp(packet.target, DNS_PORT, packet.source, source_port, reply)
+
+    def stream(self, server: str, data: bytes) -> bytes | None:
+        """The same for TCP, where a length goes before each message; None where more has to come first."""
+        if len(data) < 2 or len(data) < 2 + int.from_bytes(data[:2], "big"):
+            return None
+        reply = self.answer(data[2 : 2 + int.from_bytes(data[:2], "big")], server, by_tcp=True)
+        return b"" if reply is None else struct.pack("!H", len(reply)) + reply
+
+    def answer(self, query: bytes, server: str, *, by_tcp: bool = False) -> bytes | None:
+        """The answer to one query; None where there is none. ``server``: the address that was asked."""
         try:
             name, kind, end = parse_question(query)
         except ValueError:
             self._recorder.add("dns", server, DNS_PORT, hint="a malformed query")
             return None
         question = query[12:end]
-        if name in self._own or name in OWN_REVERSE:
-            return self._own_answer(query, kind, question)
-        self._recorder.add("dns", server, DNS_PORT, host=name, hint=TYPES.get(kind, f"type {kind}"))
-        return query[:2] + struct.pack("!HHHHH", NXDOMAIN, 1, 0, 0, 0) + question
-
-    @staticmethod
-    def _own_answer(query: bytes, kind: int, question: bytes) -> bytes:
-        header = query[:2] + struct.pack("!HHHHH", NOERROR, 1, 1 if kind == A else 0, 0, 0) + question
-        if kind != A:
-            return header
-        return header + struct.pack("!HHHIH", 0xC00C, A, 1, 60, 4) + socket.inet_aton("127.0.0.1")
+        if name in self.own or name in OWN_REVERSE:
+            return _reply(query, question, self.own.get(name, "") if kind == A else "")
+        hint = TYPES.get(kind, f"type {kind}")
+        self._recorder.add("dns", server, DNS_PORT, host=name, hint=f"{hint} by TCP" if by_tcp else hint)
+        if self._network == profiles.DROP:
+            return None
+        if self._network == profiles.REFUSE or kind == PTR:
+            return query[:2] + struct.pack("!HHHHH", NXDOMAIN, 1, 0, 0, 0) + question
+        return _reply(query, question, self._addresses.of(name) if kind == A else "")
 
 
-def serve_udp(loop: asyncio.AbstractEventLoop, resolver: Resolver, family: int) -> None:
-    """Answer on port 53 of every address, from the address that was asked. Raises OSError."""
-    channel = socket.socket(family, socket.SOCK_DGRAM)
-    if family == socket.AF_INET6:
-        channel.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        channel.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-        channel.bind(("::", DNS_PORT))
-    else:
-        channel.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-        channel.bind(("0.0.0.0", DNS_PORT))  # noqa: S104  inside a namespace that leads nowhere
-    channel.setblocking(False)
-    loop.add_reader(channel, _read_udp, channel, resolver, family)
-
-
-def _read_udp(channel: socket.socket, resolver: Resolver, family: int) -> None:
-    for _ in range(64):
-        try:
-            query, ancillary, _, client = channel.recvmsg(4096, 256)
-        except (BlockingIOError, ConnectionError):
-            return
-        asked = _asked_address(ancillary, family)
-        reply = resolver.answer(query, socket.inet_ntop(family, asked))
-        if reply is None:
-            continue
-        if family == socket.AF_INET6:
-            source = (socket.IPPROTO_IPV6, IPV6_PKTINFO, asked + bytes(4))
-        else:
-            source = (socket.IPPROTO_IP, IP_PKTINFO, bytes(4) + asked + bytes(4))
-        with suppress(OSError):  # the asker is gone
-            channel.sendmsg([reply], [source], 0, client)
-
-
-def _asked_address(ancillary: list[tuple[int, int, bytes]], family: int) -> bytes:
-    for _, kind, data in ancillary:
-        if family == socket.AF_INET and kind == IP_PKTINFO:
-            return data[8:12]
-        if family == socket.AF_INET6 and kind == IPV6_PKTINFO:
-            return data[:16]
-    return bytes(4 if family == socket.AF_INET else 16)
-
-
-async def serve_tcp(resolver: Resolver, addresses: Iterable[str]) -> None:
-    """Answer by TCP on port 53 of loopback only: a connect to 8.8.8.8:53, a common way to ask "am I online?",
-    must be refused like any other. Raises OSError."""
-
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            (length,) = struct.unpack("!H", await asyncio.wait_for(reader.readexactly(2), 5))
-            reply = resolver.answer(await asyncio.wait_for(reader.readexactly(length), 5), "127.0.0.1")
-            if reply is not None:
-                writer.write(struct.pack("!H", len(reply)) + reply)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
-            return
-        finally:
-            writer.close()
-
-    for address in addresses:
-        await asyncio.start_server(one, address, DNS_PORT)
+def _reply(query: bytes, question: bytes, address: str) -> bytes:
+    """That the name is known, with its address if any."""
+    header = query[:2] + struct.pack("!HHHHH", NOERROR, 1, 1 if address else 0, 0, 0) + question
+    if not address:
+        return header
+    return header + struct.pack("!HHHIH", 0xC00C, A, 1, TTL_SECONDS, 4) + socket.inet_aton(address)

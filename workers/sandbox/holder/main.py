@@ -1,22 +1,27 @@
 """Reads commands as JSON lines from stdin, answers each as a JSON line on stdout. Ends when stdin closes.
 
 Commands: {"id": any, "do": "request" | "load" | "overhead" | "attempts" | "listening" | "measure" | "contents" |
-"pipes" | "piped" | "restart_clock", ...}.
-The first line written is {"event": "ready", "interfaces": [...], "ipv6": bool}.
+"pipes" | "piped" | "restart_clock" | "connect" | "join" | "prove", ...}. Its one argument is the way in which calls
+fail (see profiles.py).
+The first line written is {"event": "ready", "network": str, "interfaces": [...], "ipv6": bool,
+"process": int}.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import sys
 import threading
 from typing import Any
 
-from . import contents, dns, load, netlink, observe, pipes, prober
-from .recorder import Recorder, count_dropped, drain, open_sniffer
+from . import contents, dns, load, netlink, observe, packets, peers, pipes, prober, profiles, sniffer, speech
+from .conversations import Conversations, Key
+from .recorder import Recorder
 
+SILENT_SECONDS = 5.0
 MAX_COMMAND_BYTES = 160 << 20
 _write_lock = threading.Lock()
 
@@ -29,26 +34,59 @@ def say(message: dict[str, Any]) -> None:
 
 
 class Holder:
-    def __init__(self) -> None:
-        self.recorder = Recorder()
-        self.sniffer = open_sniffer()
+    def __init__(self, network: str) -> None:
+        self.network = network
+        self.addresses = dns.Addresses()
+        self.recorder = Recorder(self.addresses.names, self.asked)
+        self.resolver = dns.Resolver(self.recorder, {socket.gethostname(): "127.0.0.1"}, network, self.addresses)
         self.pipes = pipes.Pipes()
 
     async def start(self) -> dict[str, Any]:
         """Close the namespace and begin to record. Raises OSError: then no container may be started."""
         netlink.link_up("lo")
-        netlink.route_everything_to_lo(socket.AF_INET)
         ipv6 = _ipv6_works()
-        if ipv6:
-            netlink.route_everything_to_lo(socket.AF_INET6)
+        profiles.close_namespace(self.network, ipv6=ipv6)
+        self.send = packets.Injector(ipv6=ipv6)
+        self.sniffer = sniffer.open_sniffer(sniffer.CALLS)
         loop = asyncio.get_running_loop()
-        loop.add_reader(self.sniffer, drain, self.sniffer, self.recorder)
-        resolver = dns.Resolver(self.recorder, [socket.gethostname()])
-        dns.serve_udp(loop, resolver, socket.AF_INET)
-        if ipv6:
-            dns.serve_udp(loop, resolver, socket.AF_INET6)
-        await dns.serve_tcp(resolver, ["127.0.0.1", "::1"] if ipv6 else ["127.0.0.1"])
-        return {"event": "ready", "interfaces": observe.interfaces(), "ipv6": ipv6}
+        loop.add_reader(self.sniffer, sniffer.drain, self.sniffer, self.recorder.packet)
+        if self.network != profiles.DROP:
+            only = packets.NAMESERVER if self.network == profiles.REFUSE else ""
+            talk = sniffer.open_sniffer(sniffer.conversations(only))
+            self.conversations = Conversations(self.send, self.answer_stream, self.accepts, self.watch)
+            loop.add_reader(talk, sniffer.drain, talk, self.conversations.packet)
+        return {
+            "event": "ready", "network": self.network, "interfaces": observe.interfaces(), "ipv6": ipv6,
+            "process": os.getpid(),
+        }  # fmt: skip
+
+    def asked(self, packet: packets.Packet, message: bytes) -> None:
+        reply = self.resolver.datagram(packet, message)
+        if reply is not None:
+            self.send(reply)
+
+    def accepts(self, address: str, port: int) -> bool:
+        return self.network == profiles.DIAGNOSE or port == packets.DNS_PORT
+
+    def answer_stream(self, address: str, port: int, heard: bytes) -> bytes | None:
+        if port == packets.DNS_PORT:
+            return self.resolver.stream(address, heard)
+        understood = speech.understand(heard)
+        if understood is None:
+            return None
+        sniffer.drain(self.sniffer, self.recorder.packet)  # the call itself may not be on record yet
+        self.recorder.note("tcp", address, port, detail=understood[0])
+        return understood[1]
+
+    def watch(self, key: Key) -> None:
+        """Who waits for the other side to speak first waits in vain, but not for ever."""
+
+        def look() -> None:
+            if self.conversations.is_silent(key):
+                self.recorder.note("tcp", key[2], key[3], detail="waits for the server to speak first")
+                self.conversations.reset(key)
+
+        asyncio.get_running_loop().call_later(SILENT_SECONDS, look)
 
     async def command(self, command: dict[str, Any]) -> dict[str, Any]:
         verb = command.get("do")
@@ -69,15 +107,29 @@ class Holder:
         if verb == "piped":
             return self.pipes.as_json()
         if verb == "attempts":
-            drain(self.sniffer, self.recorder, most=1_000_000)
-            count_dropped(self.sniffer, self.recorder)
+            sniffer.drain(self.sniffer, self.recorder.packet, most=1_000_000)
+            self.recorder.dropped += sniffer.dropped(self.sniffer)
             return self.recorder.as_json()
         if verb == "listening":
             return {"listening": observe.listening()}
         if verb == "restart_clock":
+            sniffer.drain(self.sniffer, self.recorder.packet, most=1_000_000)
             self.recorder.restart()
             return {}
+        if verb in ("connect", "join", "prove"):
+            return await self.peer_command(verb, command)
         raise ValueError(f"unknown command {verb!r}")
+
+    async def peer_command(self, verb: str, command: dict[str, Any]) -> dict[str, Any]:
+        if verb == "connect":
+            peers.connect(int(command["process"]))
+            return {}
+        own, hosts = str(command["own"]), dict(command["hosts"])
+        if verb == "prove":
+            return {"wrong": await asyncio.to_thread(peers.prove, own, hosts, list(command["away"]))}
+        peers.join(own, hosts)
+        self.resolver.own.update(hosts)
+        return {}
 
     async def answer(self, line: bytes) -> None:
         command: dict[str, Any] = {}
@@ -100,8 +152,8 @@ def _ipv6_works() -> bool:
     return True
 
 
-async def main() -> None:
-    holder = Holder()
+async def main(network: str) -> None:
+    holder = Holder(network)
     say(await holder.start())
     reader = asyncio.StreamReader(limit=MAX_COMMAND_BYTES)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -113,4 +165,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else profiles.REFUSE))

@@ -1,53 +1,28 @@
-"""Sees every packet on ``lo`` and keeps a bounded account of the calls among them."""
+"""A bounded account of the calls among the packets on ``lo``."""
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+
+from . import packets
+from .packets import ACK, DNS_PORT, NAMESERVER, SYN, Packet
 
 MAX_RECORDS = 500
 MAX_FLOWS = 4096
 MAX_HINTS = 6
-SNAP_BYTES = 128
-SOCKET_BUFFER_BYTES = 32 << 20  # some 30,000 packets while this program waits for its turn
-ETH_P_ALL = 3
-SOL_PACKET, PACKET_STATISTICS = 263, 6
-SO_ATTACH_FILTER, SO_RCVBUFFORCE = 26, 33
-PACKET_OUTGOING = 4
+MAX_DETAILS = 12
 ICMP_ECHO, ICMPV6_ECHO = 8, 128
-DNS_PORT = 53
-
-# Classic BPF, so that the container's own loopback traffic never reaches Python: keep outgoing packets whose
-# destination is neither 127.0.0.0/8 nor ::1. Each: (code, jump if true, jump if false, operand).
-_FILTER = (
-    (0x20, 0, 0, 0xFFFFF004),  # 0 the packet's type, from the kernel's own data (SKF_AD_OFF + SKF_AD_PKTTYPE)
-    (0x15, 0, 15, PACKET_OUTGOING),  # 1 lo shows each packet twice, going out and coming in
-    (0x30, 0, 0, 0),  # 2 first byte
-    (0x54, 0, 0, 0xF0),  # 3
-    (0x15, 0, 2, 0x40),  # 4 version 4?
-    (0x30, 0, 0, 16),  # 5 first byte of the destination
-    (0x15, 10, 9, 127),  # 6
-    (0x15, 0, 9, 0x60),  # 7 version 6?
-    (0x20, 0, 0, 24),  # 8 the destination's four words
-    (0x15, 0, 6, 0),  # 9
-    (0x20, 0, 0, 28),  # 10
-    (0x15, 0, 4, 0),  # 11
-    (0x20, 0, 0, 32),  # 12
-    (0x15, 0, 2, 0),  # 13
-    (0x20, 0, 0, 36),  # 14
-    (0x15, 1, 0, 1),  # 15
-    (0x06, 0, 0, SNAP_BYTES),  # 16 keep
-    (0x06, 0, 0, 0),  # 17 leave out
-)
+IS_ANSWER = 0x80  # a bit of the third byte of a DNS message
 
 
 @dataclass(slots=True)
 class Record:
-    """Calls of one kind to one place. Times are seconds since the recorder started."""
+    """Calls of one kind to one place. Times are seconds since the recorder started. ``details``: what was said."""
 
     protocol: str  # "dns" | "tcp" | "udp" | "icmp" | "ip<number>"
     host: str
@@ -57,40 +32,50 @@ class Record:
     first_seconds: float
     last_seconds: float
     hints: list[str] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
 
 
 class Recorder:
-    """Bounded: after ``MAX_RECORDS`` different places further ones are only counted, in ``overflow``."""
+    """Bounded: after ``MAX_RECORDS`` different places further ones are only counted, in ``overflow``.
 
-    def __init__(self) -> None:
+    ``names``: address -> the name that was given it. ``ask``: called with each question of DNS, (packet, message).
+    """
+
+    def __init__(
+        self, names: Mapping[str, str] | None = None, ask: Callable[[Packet, bytes], None] | None = None
+    ) -> None:
         self._start = time.monotonic()
+        self._names = {} if names is None else names
+        self._ask = ask
         self._records: dict[tuple[str, str, str, int], Record] = {}
-        self._flows: OrderedDict[tuple[str, int, str, int], None] = OrderedDict()
+        self._flows: OrderedDict[tuple[object, ...], None] = OrderedDict()
         self.overflow = 0
         self.dropped = 0
 
     def restart(self) -> None:
-        """Count time from now: called as the container under test starts."""
+        """Begin anew, now: called as the container under test starts."""
         self._start = time.monotonic()
+        self._records.clear()
 
     def add(self, protocol: str, address: str, port: int, *, host: str = "", hint: str = "") -> None:
         now = round(time.monotonic() - self._start, 3)
-        key = (protocol, host, address, port)
+        key = self._key(protocol, address, port, host)
         record = self._records.get(key)
         if record is None:
             if len(self._records) >= MAX_RECORDS:
                 self.overflow += 1
                 return
-            record = self._records[key] = Record(protocol, host, address, port, 0, now, now)
+            record = self._records[key] = Record(protocol, key[1], address, port, 0, now, now)
         record.count += 1
         record.last_seconds = now
-        self._hint(record, hint)
+        _append(record.hints, hint, MAX_HINTS)
 
-    def answered(self, protocol: str, address: str, port: int) -> None:
-        """The container itself listens on the port it called, so that its call to elsewhere reached itself."""
-        record = self._records.get((protocol, "", address, port))
+    def note(self, protocol: str, address: str, port: int, *, hint: str = "", detail: str = "") -> None:
+        """More about a place already on record."""
+        record = self._records.get(self._key(protocol, address, port, ""))
         if record is not None:
-            self._hint(record, "answered by itself")
+            _append(record.hints, hint, MAX_HINTS)
+            _append(record.details, detail, MAX_DETAILS)
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -103,83 +88,64 @@ class Recorder:
     def packet(self, data: bytes) -> None:
         """One IP packet's first bytes. A truncated or odd one is counted under its protocol number."""
         try:
-            self._packet(data)
+            packet = packets.parse(data)
+            if packet is not None:
+                self._call(packet)
         except (IndexError, struct.error, ValueError):
             self.add("malformed", "", 0)
 
-    def _packet(self, data: bytes) -> None:
-        if data[0] >> 4 == 4:
-            family, protocol, offset = socket.AF_INET, data[9], (data[0] & 15) * 4
-            source, target = data[12:16], data[16:20]
-        elif data[0] >> 4 == 6:
-            family, protocol, offset = socket.AF_INET6, data[6], 40
-            source, target = data[8:24], data[24:40]
-        else:
-            return
-        self._call(data, protocol, offset, socket.inet_ntop(family, source), socket.inet_ntop(family, target))
+    def _key(self, protocol: str, address: str, port: int, host: str) -> tuple[str, str, str, int]:
+        return protocol, host or self._names.get(address, ""), address, port
 
-    def _call(self, data: bytes, protocol: int, offset: int, source: str, target: str) -> None:
+    def _call(self, packet: Packet) -> None:
+        target = packet.target
         if target.startswith("127.") or target == "::1":
             return
-        if protocol == socket.IPPROTO_TCP:
-            self._tcp(data, offset, source, target)
-        elif protocol == socket.IPPROTO_UDP:
-            self._udp(data, offset, source, target)
-        elif protocol in (socket.IPPROTO_ICMP, socket.IPPROTO_ICMPV6):
-            if data[offset] in (ICMP_ECHO, ICMPV6_ECHO):
+        if packet.protocol == socket.IPPROTO_TCP:
+            self._tcp(packet)
+        elif packet.protocol == socket.IPPROTO_UDP:
+            self._udp(packet)
+        elif packet.protocol in (socket.IPPROTO_ICMP, socket.IPPROTO_ICMPV6):
+            if packet.payload[0] in (ICMP_ECHO, ICMPV6_ECHO):
                 self.add("icmp", target, 0)
         else:
-            self.add(f"ip{protocol}", target, 0)
+            self.add(f"ip{packet.protocol}", target, 0)
 
-    def _tcp(self, data: bytes, offset: int, source: str, target: str) -> None:
-        source_port, port = struct.unpack_from("!HH", data, offset)
-        syn, ack = data[offset + 13] & 0x02, data[offset + 13] & 0x10
-        if syn and not ack:
-            self.add("tcp", target, port)
-        elif syn and ack:
-            self.answered("tcp", source, source_port)
-
-    def _udp(self, data: bytes, offset: int, source: str, target: str) -> None:
-        source_port, port = struct.unpack_from("!HH", data, offset)
-        if DNS_PORT in (source_port, port):
-            return  # the resolver records these, by name
-        if (target, port, source, source_port) in self._flows:
-            self.answered("udp", source, source_port)
+    def _tcp(self, packet: Packet) -> None:
+        segment = packets.segment(packet.payload)
+        if not segment.flags & SYN:
             return
-        self._flows[(source, source_port, target, port)] = None
+        if segment.flags & ACK:
+            # The container itself listens on the port it called, so that its call to elsewhere reached itself.
+            self.note("tcp", packet.source, segment.source_port, hint="answered by itself")
+        elif (packet.target, segment.port) == (NAMESERVER, DNS_PORT):
+            return  # the resolver records these, by name
+        elif self._is_new(packet.source, segment.source_port, packet.target, segment.port, segment.seq):
+            self.add("tcp", packet.target, segment.port)
+
+    def _udp(self, packet: Packet) -> None:
+        source_port, port = struct.unpack_from("!HH", packet.payload)
+        message = packet.payload[8:]
+        if DNS_PORT in (source_port, port):
+            if port == DNS_PORT and self._ask is not None and not (len(message) > 2 and message[2] & IS_ANSWER):
+                self._ask(packet, message)
+            return
+        if (packet.target, port, packet.source, source_port) in self._flows:
+            self.note("udp", packet.source, source_port, hint="answered by itself")
+            return
+        self._is_new(packet.source, source_port, packet.target, port)
+        self.add("udp", packet.target, port)
+
+    def _is_new(self, *flow: object) -> bool:
+        """Whether it is no repetition of one of the last calls, as the kernel makes where no answer comes."""
+        if flow in self._flows:
+            return False
+        self._flows[flow] = None
         if len(self._flows) > MAX_FLOWS:
             self._flows.popitem(last=False)
-        self.add("udp", target, port)
-
-    @staticmethod
-    def _hint(record: Record, hint: str) -> None:
-        if hint and hint not in record.hints and len(record.hints) < MAX_HINTS:
-            record.hints.append(hint)
+        return True
 
 
-def open_sniffer() -> socket.socket:
-    """A filtered packet socket on ``lo``. Raises OSError."""
-    sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-    program = b"".join(struct.pack("=HBBI", *instruction) for instruction in _FILTER)
-    memory = ctypes.create_string_buffer(program)
-    sniffer.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(_FILTER), ctypes.addressof(memory)))
-    sniffer.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_BYTES)
-    sniffer.bind(("lo", ETH_P_ALL))
-    sniffer.setblocking(False)
-    return sniffer
-
-
-def drain(sniffer: socket.socket, recorder: Recorder, most: int = 512) -> None:
-    """Read what has come, at most ``most`` packets, so that the resolver and the prober get their turn."""
-    for _ in range(most):
-        try:
-            data = sniffer.recv(SNAP_BYTES)
-        except BlockingIOError:
-            return
-        recorder.packet(data)
-
-
-def count_dropped(sniffer: socket.socket, recorder: Recorder) -> None:
-    """Add the packets that the kernel dropped because this program was too slow (reading resets the figure)."""
-    _, drops = struct.unpack("II", sniffer.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
-    recorder.dropped += drops
+def _append(texts: list[str], text: str, most: int) -> None:
+    if text and text not in texts and len(texts) < most:
+        texts.append(text)

@@ -10,8 +10,9 @@ from typing import Any
 from listings.problems import ProblemError
 from listings.reports import CheckOutcome, Evidence
 from listings.spec.models import Inference, InferenceTest, RequestSample
+from workers.sandbox.exits import meaning_of
 from workers.sandbox.holder_client import Answer, Holder
-from workers.sandbox.phase import Bench, Outcome, judge_memory, meaning_of
+from workers.sandbox.phase import Bench, Outcome, judge_memory
 from workers.sandbox.samples import Samples
 from workers.sandbox.subject import Exit, Subject
 

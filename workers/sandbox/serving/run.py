@@ -36,7 +36,7 @@ def run(
     """
     outcome, log = Outcome("serve", bench.network), signs.WatchedLog(bench.log)
     bench = replace(bench, log=log)
-    bench.log.section("Inference")
+    bench.section("Inference")
     with containers(bench, outcome, profile, MODEL) as (holder, subject, volume):
         place_model(bench, holder, model, profile)
         outcome.facts = _no_facts()

@@ -67,7 +67,7 @@ def judge_address(probing: Probing) -> None:
 
 def _listening(holder: Holder, subject: Subject) -> Evidence:
     found = holder.call("listening", subject.stop)["listening"]
-    places = [f"{entry['address']}:{entry['port']}" for entry in found if entry["port"] != 53]
+    places = [f"{entry['address']}:{entry['port']}" for entry in found]
     return Evidence(", ".join(places) or "no TCP port", label="listening on")
 
 

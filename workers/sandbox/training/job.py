@@ -15,12 +15,12 @@ from docker.types import Mount
 from listings.problems import Owner, ProblemError, get
 from listings.reports import Evidence
 from listings.spec.models import Training, TrainingTest
+from workers.sandbox.exits import meaning_of
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.phase import ML, Bench, Outcome, containers, send_archive
 from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
 from workers.sandbox.subject import CANCEL_GRACE_SECONDS, Exit, OutputPump, Subject
-from workers.sandbox.training.exits import meaning_of
 from workers.sandbox.training.layout import (
     FAST_FILE,
     FILE,

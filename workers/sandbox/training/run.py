@@ -8,14 +8,15 @@ from typing import Any
 from listings import blobs
 from listings.reports import CheckOutcome, Evidence
 from listings.spec.models import Training, TrainingTest
+from workers.sandbox.exits import meaning_of
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.model_files import Limits, collect
+from workers.sandbox.network import Network
 from workers.sandbox.phase import ML, MODEL, Bench, Outcome, judge_memory, until_stopped
 from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
 from workers.sandbox.subject import Exit, Subject
 from workers.sandbox.training import metrics
-from workers.sandbox.training.exits import meaning_of
 from workers.sandbox.training.job import FAILURE, Setup, mark_end, output_facts, read_failure, run_job, until_end
 from workers.sandbox.training.layout import PIPE
 from workers.sandbox.training.piping import judge_pipes
@@ -32,7 +33,7 @@ def run(
     Raises ProblemError for what is not the seller's, StepStopped.
     """
     outcome = Outcome("train", bench.network)
-    bench.log.section("Training")
+    bench.section("Training")
     setup = Setup(training, test, mode, samples, profile)
 
     def live(holder: Holder, subject: Subject) -> Path | None:
@@ -60,6 +61,8 @@ def _judge(bench: Bench, outcome: Outcome, setup: Setup, holder: Holder, subject
             )
         return None
     outcome.passed("TEST-TRAIN-EXIT", exit_code=0, seconds=ended.seconds)
+    if bench.network is not Network.REFUSE:
+        return None  # the model is the verdict run's
     _judge_metrics(outcome, setup.training, subject)
     if setup.mode == PIPE:
         judge_pipes(outcome, setup.test.channels, holder, subject)

@@ -1,0 +1,70 @@
+"""The other hosts of a training job: one cable between two namespaces that lead nowhere else.
+
+There is no bridge, no gateway and no interface of the engine's host at either end. Every address but the other host's
+stays local, as before; whoever forces a packet through the cable all the same reaches the other namespace only.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterable, Mapping
+
+from . import netlink, observe
+
+CABLE = "eth0"
+NOBODY = 9  # the port "discard"
+TRY_SECONDS = 0.3
+#: What a call to nowhere may end with; also where no answer comes.
+NOT_REACHED = {errno.ECONNREFUSED, errno.EAGAIN, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT}
+
+
+def connect(process: int) -> None:
+    """Lay the cable to the namespace of ``process``. Raises OSError."""
+    netlink.link_to(process, CABLE)
+
+
+def join(own: str, hosts: Mapping[str, str]) -> None:
+    """Be ``own`` at this end of the cable, and find the other ``hosts`` (name -> address) there. Raises OSError."""
+    netlink.add_address(CABLE, own)
+    netlink.link_up(CABLE)
+    for address in hosts.values():
+        if address != own:
+            netlink.route(socket.AF_INET, netlink.RTN_UNICAST, netlink.RT_TABLE_LOCAL, CABLE, address, own)
+
+
+def prove(own: str, hosts: Mapping[str, str], away: Iterable[str]) -> list[str]:
+    """What is not as it should be; nothing where only the other hosts are reached. ``away``: addresses of the engine's
+    host, of its gateways, and outside."""
+    wrong = []
+    if (found := observe.interfaces()) != [CABLE, "lo"]:
+        wrong.append(f"the interfaces are {', '.join(found)}")
+    for name, address in hosts.items():
+        if address != own and _source(address) != own:
+            wrong.append(f"{name} is not behind {CABLE}")
+    for address in away:
+        # A call to an address that is local comes from that address itself.
+        if _source(address) != address:
+            wrong.append(f"{address} is not local")
+        codes = [_call(address, interface) for interface in ("", CABLE)]
+        if not NOT_REACHED.issuperset(codes):
+            wrong.append(f"{address} answered ({', '.join(errno.errorcode.get(code, 'connected') for code in codes)})")
+    return wrong
+
+
+def _source(address: str) -> str:
+    """The address that a call to ``address`` comes from."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, NOBODY))
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
+
+
+def _call(address: str, interface: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        if interface:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+        probe.settimeout(TRY_SECONDS)
+        return probe.connect_ex((address, NOBODY))
