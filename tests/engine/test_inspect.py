@@ -26,6 +26,7 @@ BASE = tar(
         file("usr/lib/os-release", b'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12"\n'),
         symlink("etc/os-release", "../usr/lib/os-release"),
         program("bin/sh"),
+        file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n"),
         file("opt/old", b"x" * 500),
     ]
 )
@@ -104,7 +105,7 @@ class TestInspect:
         assert report.problem.params["architecture"] == "arm64"
 
     def test_warnings_do_not_fail_the_step(self, staged: Staged) -> None:
-        report = staged.run(inspect, HandMade(GOOD.layers, {"User": "app"}))
+        report = staged.run(inspect, HandMade(GOOD.layers, {"User": "1000"}))
         assert report.problem is None
         assert [check.code for check in report.checks if check.outcome is CheckOutcome.WARN] == ["IMAGE-USER"]
 

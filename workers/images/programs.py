@@ -1,10 +1,12 @@
-"""Which program of an image ``docker run IMAGE train`` would start, and whether the kernel would take it."""
+"""Which program of an image ``docker run IMAGE train`` would start, and what is handed to it."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from workers.images.kernel import Place, Refusal, refusal
 from workers.images.reader import Image
 from workers.images.tree import DEFAULT_PATH, Node
 
@@ -12,17 +14,28 @@ INITS = frozenset({"tini", "tini-static", "dumb-init", "docker-init", "catatonit
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh"})
 #: Options of those init programs that are followed by a value of their own.
 _WITH_VALUE = frozenset({"-p", "-e", "-r", "--rewrite"})
-#: e_machine of ELF files (elf(5)) by the name that people know; x86-64 machines run the first two.
-MACHINES = {62: "x86-64", 3: "32-bit x86", 183: "ARM64", 40: "32-bit ARM", 21: "POWER", 22: "S/390", 243: "RISC-V"}
-RUNNABLE = frozenset({62, 3})
+#: Programs whose first argument that is no option is a file to run, and their options that take the next word.
+_RUNNERS = re.compile(r"(?:python|pypy)[0-9.]*|sh|bash|dash|ash|zsh|Rscript|node|nodejs|perl|ruby")
+_WITH_NEXT_WORD = {
+    "python": re.compile("-[A-Za-z]*[WX]"), "node": re.compile("-r|--require"), "ruby": re.compile("-[Ir]"),
+    "perl": re.compile("-I"),
+}  # fmt: skip
+_SHELL_WITH_NEXT_WORD = re.compile("[-+][A-Za-z]*[oO]|--rcfile|--init-file")
+#: Options after which there is no such file.
+_OTHER_USE = re.compile(r"-[a-zA-Z]*[cm]|-[eEpi]|--?(?:version|help|eval|print|interactive)|-")
+#: Text of a shell command that is nothing but plain words.
+_PLAIN = re.compile(r"[\w./@:,+=-]+(?: [\w./@:,+=-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """``name`` as ENTRYPOINT or SageMaker gives it; ``node`` what it resolves to, or None."""
+    """``name`` as ENTRYPOINT or SageMaker gives it; ``node`` what it resolves to, or None. ``by_library``: an init
+    program starts it, which hands what is no program to a shell. ``arguments`` follow it."""
 
     name: str
     node: Node | None
+    by_library: bool = False
+    arguments: tuple[str, ...] = ()
 
     @property
     def path(self) -> str | None:
@@ -31,11 +44,15 @@ class Program:
 
 
 def search_path(image: Image) -> str:
-    return image.config.env.get("PATH") or DEFAULT_PATH
+    return image.config.env.get("PATH", DEFAULT_PATH)
+
+
+def place_of(image: Image) -> Place:
+    return Place(image.tree, search_path(image), image.config.working_dir)
 
 
 def find(image: Image, name: str) -> Program:
-    return Program(name, image.tree.which(name, search_path(image), image.config.working_dir))
+    return Program(name, place_of(image).which(name))
 
 
 def entrypoint(image: Image) -> Program | None:
@@ -62,9 +79,10 @@ def started_by(image: Image, argument: str) -> Program:
     An init program is looked through: it starts the first word after its own options.
     """
     words = [*(image.config.entrypoint or ()), argument]
-    if is_init(image):
+    through_init = is_init(image)
+    if through_init:
         words = _after_init(words)
-    return find(image, words[0])
+    return Program(words[0], place_of(image).which(words[0]), through_init, tuple(words[1:]))
 
 
 def _after_init(words: list[str]) -> list[str]:
@@ -78,32 +96,39 @@ def _after_init(words: list[str]) -> list[str]:
     return rest
 
 
-def refused_by_kernel(image: Image, node: Node) -> str | None:
-    """Why execve(2) would fail for an executable file, or None. ``exec format error`` and its like."""
-    head = node.entry.head
-    if head.startswith("elf:"):
-        machine = int(head.removeprefix("elf:"))
-        if machine in RUNNABLE:
+def refused(image: Image, program: Program) -> Refusal | None:
+    """Why the kernel would not start ``program``, or None where it would or there is none."""
+    if program.node is None:
+        return None
+    return refusal(place_of(image), program.node, by_library=program.by_library)
+
+
+def file_to_run(program: Program) -> str | None:
+    """The script that an interpreter is told to run (``python /opt/main.py``), as it is written, or None."""
+    name = PurePosixPath(program.name).name
+    if not _RUNNERS.fullmatch(name):
+        return None
+    family = "python" if name.startswith(("python", "pypy")) else name.removesuffix("js")
+    with_next = _SHELL_WITH_NEXT_WORD if name in SHELLS else _WITH_NEXT_WORD.get(family)
+    # The last word is what SageMaker adds. ``python train`` means it as a file, and so does the check.
+    words = list(program.arguments)
+    while words:
+        word = words.pop(0)
+        if with_next is not None and with_next.fullmatch(word):
+            del words[:1]
+        elif _OTHER_USE.fullmatch(word):
             return None
-        return f"it is a binary for {MACHINES.get(machine, f'machine {machine}')}, not for x86-64"
-    if head.startswith("#!"):
-        return _script_refused(image, head)
-    if head == "bom":
-        return "a byte order mark stands before its #! line"
-    if head == "sparse":
-        return None  # not looked into
-    return "it is neither an ELF binary nor does it begin with #!"
-
-
-def _script_refused(image: Image, head: str) -> str | None:
-    if head.endswith("\r"):
-        return "its first line ends in a carriage return (Windows line ends)"
-    words = head[2:].split()
-    if not words:
-        return "its #! line names no interpreter"
-    if image.tree.which(words[0], search_path(image), image.config.working_dir) is None:
-        return f"its interpreter {words[0]} is not in the image, or not executable"
-    through_env = PurePosixPath(words[0]).name == "env" and len(words) == 2 and words[1].replace(".", "").isalnum()
-    if through_env and find(image, words[1]).node is None:
-        return f"its interpreter {words[1]} is not on the image's PATH"
+        elif not word.startswith(("-", "+")):
+            return word
     return None
+
+
+def shell_program(image: Image) -> str | None:
+    """The program that a shell-form ENTRYPOINT starts, where that is a path and the command is of plain words only."""
+    if shell_form(image) is None or len(image.config.entrypoint or ()) < 3:
+        return None
+    text = (image.config.entrypoint or [])[2].strip()
+    if not _PLAIN.fullmatch(text):
+        return None
+    words = text.removeprefix("exec ").split()
+    return words[0] if "/" in words[0] and "=" not in words[0] else None

@@ -137,6 +137,13 @@ class Tree:
         for folder in search.split(":"):
             yield f"{folder}/{program}", self.resolve(f"{folder}/{program}") if folder.startswith("/") else None
 
+    def link(self, path: str, start: str = "/") -> Node | None:
+        """The link that lies at ``path`` itself, or None where something else or nothing does."""
+        parent, _, name = (path if path.startswith("/") else f"{start}/{path}").rpartition("/")
+        holder = self.resolve(parent or "/")
+        found = holder.children.get(name) if holder is not None else None
+        return found if found is not None and found.entry.kind is Kind.SYMLINK else None
+
     def text(self, path: str) -> str | None:
         """The content of one of the wanted files (links followed), or None."""
         found = self.resolve(path)
