@@ -18,7 +18,6 @@ from typing import Any
 from workers.registries.client import DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST, Manifest, RegistryClient
 
 
-
 def elf(machine: int = 62, loader: str = "", kind: int = 2) -> bytes:
     """A 64-bit program as far as Linux looks at it: a header, and the loader that it names."""
     name = loader.encode() + b"\0" if loader else b""

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 Package = tuple[str, str, str]
 
 DPKG_STATUS = "var/lib/dpkg/status"
-APK_DATABASE = "lib/apk/db/installed"
+#: Managers that keep one list of all that is installed.
+WHOLE_LISTS = frozenset({"dpkg", "apk"})
 #: Their content is taken apart and not kept. The distroless images have one small file for each package.
-DATABASES = frozenset({DPKG_STATUS, APK_DATABASE, "usr/lib/apk/db/installed"})
+DATABASES = frozenset({DPKG_STATUS, "lib/apk/db/installed", "usr/lib/apk/db/installed"})
 _DISTROLESS = "var/lib/dpkg/status.d/"
-_DPKG_LIST = re.compile(r"var/lib/dpkg/info/([^/:]+)(?::[^/]+)?\.list")
 _DIST_INFO = re.compile(r"/([^/]+)-([^/-]+)\.dist-info/METADATA$")
 _EGG_INFO = re.compile(r"/([^/]+?)-([^/-]+)(?:-py[0-9.]+[^/]*)?\.egg-info(?:/PKG-INFO)?$")
 _CONDA = re.compile(r"/conda-meta/([^/]+)-([^/-]+)-[^/-]+\.json$")
@@ -37,15 +37,10 @@ class PackageList:
     def __init__(self, most: int) -> None:
         self._most = most
         self._found: dict[Package, None] = {}
-        self._dpkg_touched: set[str] = set()
-        self._dpkg_versions: dict[str, str] = {}
 
     def path(self, path: str) -> None:
         """Told of every file."""
-        if path.startswith("var/lib/dpkg/"):
-            if (hit := _DPKG_LIST.fullmatch(path)) and len(self._dpkg_touched) < self._most:
-                self._dpkg_touched.add(hit[1])
-        elif path.endswith((".dist-info/METADATA", ".egg-info", ".egg-info/PKG-INFO")):
+        if path.endswith((".dist-info/METADATA", ".egg-info", ".egg-info/PKG-INFO")):
             if hit := _DIST_INFO.search(path) or _EGG_INFO.search(path):
                 self._add("pip", hit[1].replace("_", "-"), hit[2])
         elif path.endswith(".json") and (hit := _CONDA.search(path)):
@@ -56,17 +51,13 @@ class PackageList:
             hit, version = _NPM.search(path), _VERSION.search(text)
             if hit:
                 self._add("npm", hit[1], version[1] if version else "")
-        elif path == DPKG_STATUS:
-            self._dpkg_versions = dict(_stanzas(text, "Package: ", "Version: "))
-        elif path.startswith(_DISTROLESS):
+        elif path == DPKG_STATUS or path.startswith(_DISTROLESS):
             self._add_all("dpkg", _stanzas(text, "Package: ", "Version: "))
         else:
             self._add_all("apk", _stanzas(text, "P:", "V:"))
 
     def packages(self) -> tuple[Package, ...]:
-        """Sorted. dpkg's status tells of the whole image; the layer's own are those whose list of files it brings."""
-        for name in self._dpkg_touched & self._dpkg_versions.keys():
-            self._add("dpkg", name, self._dpkg_versions[name])
+        """Sorted. The lists of dpkg and apk tell of the whole image as it was then, not of the layer alone."""
         return tuple(sorted(self._found))
 
     def _add_all(self, manager: str, found: Iterator[tuple[str, str]]) -> None:
@@ -79,19 +70,21 @@ class PackageList:
 
 
 def _stanzas(text: str, name_mark: str, version_mark: str) -> Iterator[tuple[str, str]]:
-    """(name, version) of each stanza that has both."""
+    """(name, version) of each stanza that has both, but for packages that dpkg has removed."""
     name = version = ""
-    for line in text.split("\n"):
+    installed = True
+    for line in (*text.split("\n"), ""):
         if line.startswith(name_mark):
             name = line[len(name_mark) :].strip()
         elif line.startswith(version_mark):
             version = line[len(version_mark) :].strip()
+        elif line.startswith("Status: "):
+            installed = line.endswith(" installed")
         elif not line:
-            if name and version:
+            if name and version and installed:
                 yield name, version
             name = version = ""
-    if name and version:
-        yield name, version
+            installed = True
 
 
 def as_json(packages: tuple[Package, ...]) -> list[list[str]]:

@@ -106,7 +106,8 @@ def refused(image: Image, program: Program) -> Refusal | None:
 def file_to_run(program: Program) -> str | None:
     """The script that an interpreter is told to run (``python /opt/main.py``), as it is written, or None."""
     name = PurePosixPath(program.name).name
-    if not _RUNNERS.fullmatch(name):
+    # A script that is called python or sh does what it likes with its arguments.
+    if not _RUNNERS.fullmatch(name) or program.node is None or not program.node.entry.head.startswith("elf:"):
         return None
     family = "python" if name.startswith(("python", "pypy")) else name.removesuffix("js")
     with_next = _SHELL_WITH_NEXT_WORD if name in SHELLS else _WITH_NEXT_WORD.get(family)

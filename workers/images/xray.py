@@ -6,7 +6,7 @@ import heapq
 from typing import Any
 
 from workers.images.facts import Kind
-from workers.images.packages import Package
+from workers.images.packages import WHOLE_LISTS, Package
 from workers.images.reader import Image, Layer
 
 #: Lines named as the largest, packages and files shown of each layer.
@@ -39,18 +39,14 @@ def sentence(image: Image) -> str:
 
 def layer_facts(image: Image) -> list[dict[str, Any]]:
     """Each layer, from the lowest, with its line, sizes, largest files and packages."""
-    known_apk: set[Package] = set()
+    known: set[Package] = set()
     rows = []
     for layer in image.layers:
-        packages = own_packages(layer, known_apk)
-        known_apk |= {package for package in layer.facts.packages if package[0] == "apk"}
+        packages = [package for package in layer.facts.packages if package not in known]
+        # Where a manager lists all that is installed, what lower layers had is no news.
+        known |= {package for package in layer.facts.packages if package[0] in WHOLE_LISTS}
         rows.append(_row(layer, packages))
     return rows
-
-
-def own_packages(layer: Layer, known_apk: set[Package]) -> list[Package]:
-    """The packages that the layer itself brings. apk's list tells of the whole image."""
-    return [package for package in layer.facts.packages if package not in known_apk]
 
 
 def _row(layer: Layer, packages: list[Package]) -> dict[str, Any]:
