@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 #: Shapes that nothing else has: who holds such a text can sign in with it.
 _TOKENS = {
@@ -87,7 +88,7 @@ def find_in_file(path: str, text: str) -> list[Secret]:
     found = find_in_text(text)
     own = _BY_NAME.get(path.rpartition("/")[2])
     if own is not None and not found:
-        found = [Secret(_line(text, hit), "a password or token", True) for hit in _real(own, text)][:MOST]
+        found = [Secret(_line(text, hit), "a password or token", True) for hit in islice(own.finditer(text), MOST)]
     if path.endswith("huggingface/token") and text.strip() and not found:
         found = [Secret(1, "a Hugging Face token", True)]
     return found

@@ -18,11 +18,14 @@ _WITH_VALUE = frozenset({"-p", "-e", "-r", "--rewrite"})
 _RUNNERS = re.compile(r"(?:python|pypy)[0-9.]*|sh|bash|dash|ash|zsh|Rscript|node|nodejs|perl|ruby")
 _WITH_NEXT_WORD = {
     "python": re.compile("-[A-Za-z]*[WX]"), "node": re.compile("-r|--require"), "ruby": re.compile("-[Ir]"),
-    "perl": re.compile("-I"),
+    "perl": re.compile("-I"), "sh": re.compile("[-+][A-Za-z]*[oO]|--rcfile|--init-file"),
 }  # fmt: skip
-_SHELL_WITH_NEXT_WORD = re.compile("[-+][A-Za-z]*[oO]|--rcfile|--init-file")
 #: Options after which there is no such file.
-_OTHER_USE = re.compile(r"-[a-zA-Z]*[cm]|-[eEpi]|--?(?:version|help|eval|print|interactive)|-")
+_OTHER_USE = {
+    "python": re.compile(r"-[A-Za-z]*[cmhV]|--?(?:version|help)|-"),
+    "sh": re.compile(r"-[A-Za-z]*[cs]|--?(?:version|help)|-"),
+    "": re.compile(r"-[A-Za-z]*[eEphvi]|--?(?:version|help|eval|print|interactive|check)|-"),
+}
 #: Text of a shell command that is nothing but plain words.
 _PLAIN = re.compile(r"[\w./@:,+=-]+(?: [\w./@:,+=-]+)*")
 
@@ -109,15 +112,15 @@ def file_to_run(program: Program) -> str | None:
     # A script that is called python or sh does what it likes with its arguments.
     if not _RUNNERS.fullmatch(name) or program.node is None or not program.node.entry.head.startswith("elf:"):
         return None
-    family = "python" if name.startswith(("python", "pypy")) else name.removesuffix("js")
-    with_next = _SHELL_WITH_NEXT_WORD if name in SHELLS else _WITH_NEXT_WORD.get(family)
+    family = "python" if name.startswith(("python", "pypy")) else "sh" if name in SHELLS else name.removesuffix("js")
+    with_next, other_use = _WITH_NEXT_WORD.get(family), _OTHER_USE.get(family, _OTHER_USE[""])
     # The last word is what SageMaker adds. ``python train`` means it as a file, and so does the check.
     words = list(program.arguments)
     while words:
         word = words.pop(0)
         if with_next is not None and with_next.fullmatch(word):
             del words[:1]
-        elif _OTHER_USE.fullmatch(word):
+        elif other_use.fullmatch(word):
             return None
         elif not word.startswith(("-", "+")):
             return word

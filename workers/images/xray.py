@@ -20,21 +20,23 @@ def largest_lines(image: Image, count: int = LINES) -> list[int]:
 
 
 def summary(image: Image) -> dict[str, Any]:
-    """``lines``: indices of the largest layers; ``share``: their part of the image's bytes, from 0 to 1."""
-    lines = largest_lines(image)
+    """``lines``: indices of the largest layers, those below 1 % left out; ``share``: their part of the image's bytes,
+    from 0 to 1."""
     total = sum(layer.facts.bytes for layer in image.layers)
+    lines = [index for index in largest_lines(image) if image.layers[index].facts.bytes * 100 >= total]
     part = sum(image.layers[index].facts.bytes for index in lines)
     return {"lines": lines, "share": round(part / total, 4) if total else 0.0}
 
 
 def sentence(image: Image) -> str:
-    """``These 3 lines are 61 % of the image: 2, 5, 7``; empty where that says nothing."""
+    """``Lines 2, 5 and 7 are 61 % of the image.``; empty where that says nothing."""
     found = summary(image)
     lines = found["lines"]
-    if len(image.layers) <= len(lines):
+    if len(image.layers) <= len(lines) or not lines:
         return ""
-    names = ", ".join(str(index + 1) for index in lines)
-    return f"The {len(lines)} largest lines are {found['share'] * 100:.0f} % of the image: {names}"
+    names = [str(index + 1) for index in sorted(lines)]
+    told = f"Line {names[0]} is" if len(names) == 1 else f"Lines {', '.join(names[:-1])} and {names[-1]} are"
+    return f"{told} {found['share'] * 100:.0f} % of the image."
 
 
 def layer_facts(image: Image) -> list[dict[str, Any]]:
