@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,17 @@ def test_hostile_scripts_are_bounded() -> None:
     text = "#!/usr/bin/env python3\n" + "import a, b\n" * 2000 + "x = '" + "(" * 20_000 + "\npip " * 2000
     made = image(*BASE, program("bin/train", text.encode()[:60_000]), file("bin/a.py", b"import train\nimport b\n"))
     assert checks(made)["IMAGE-START-NETWORK"].outcome is PASS
+
+
+@pytest.mark.parametrize("text", [
+    " " * 60_000, "from" + " " * 60_000, "import " + "a," * 30_000, "a.py " * 12_000, "a." * 30_000 + "py",
+    "x:y " * 15_000, "/opt/program " * 4_000, "boto3" + " " * 60_000, "from_pretrained(" * 4_000, "pip " * 15_000,
+    "secret_access_key" + " " * 60_000, "\n" * 60_000, "'" * 60_000, "(" * 60_000, "git -" + "a" * 60_000,
+    "-----BEGIN " + "A " * 30_000, "pipeline(" * 6_000, "https://" + "a" * 60_000,
+])  # fmt: skip
+def test_no_text_takes_long(text: str) -> None:
+    before = time.process_time()
+    for head in ("#!/usr/bin/env python3\n", "#!/bin/sh\n"):
+        checks(image(*BASE, program("bin/train", (head + text).encode())))
+    checks(image(*BASE, file("root/.netrc", text.encode()), file("root/.pypirc", text.encode()), Env=[f"TOKEN={text}"]))
+    assert time.process_time() - before < 5

@@ -18,7 +18,9 @@ _TOKENS = {
 }
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+]{1,12}://[^\s/@:\"'$<{]{1,100}:[^\s/@\"'$<{*]{4,200}@[\w.-]+")
 _AWS_ID = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")
-_AWS_SECRET = re.compile(r"(?i)secret_?access_?key[\"']?\s*[=:,]?\s*[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])")
+_AWS_SECRET = re.compile(
+    r"(?i)secret_?access_?key[\"']?[ \t]{0,8}[=:,]?[ \t]{0,8}[\"']?([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"
+)
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----")
 #: Marks of the tokens above, so that most texts are passed over at once.
 _MARKS = ("gh", "glpat-", "hf_", "xox", "pypi-", "sk-", "npm_", "://", "AKIA", "ASIA", "ecret", "ECRET", "PRIVATE KEY")
@@ -33,10 +35,10 @@ _FILE_ENDS = (
     ".aws/credentials", ".aws/config", ".docker/config.json", ".kube/config", ".config/pip/pip.conf",
     ".huggingface/token", ".cache/huggingface/token", ".git/config",
 )  # fmt: skip
-_NETRC = re.compile(r"(?m)^\s*(?:machine\s+\S+|default)\s+login\s+\S+\s+password\s+\S+")
+_NETRC = re.compile(r"(?:machine\s{1,9}\S{1,200}|default)\s{1,9}login\s{1,9}\S{1,200}\s{1,9}password\s{1,9}\S")
 _DOCKER_AUTH = re.compile(r'"auth"\s*:\s*"[A-Za-z0-9+/=]{8,}"')
-_NPM_AUTH = re.compile(r"_(?:authToken|auth|password)\s*=\s*(?!\$\{)\S{8,}")
-_PYPIRC = re.compile(r"(?m)^\s*password\s*[:=]\s*(?![$%{])\S{4,}")
+_NPM_AUTH = re.compile(r"_(?:authToken|auth|password)[ \t]{0,9}=[ \t]{0,9}(?!\$\{)\S{8}")
+_PYPIRC = re.compile(r"(?m)^[ \t]*password[ \t]{0,9}[:=][ \t]{0,9}(?![$%{])\S{4}")
 _KAGGLE = re.compile(r'"key"\s*:\s*"[0-9a-f]{32}"')
 _PGPASS = re.compile(r"(?m)^[^#:\n]+:[^:\n]*:[^:\n]*:[^:\n]+:[^:\n]+$")
 _BY_NAME = {

@@ -18,12 +18,14 @@ from workers.images.reader import Image
 from workers.images.tree import Node
 
 #: Bounds for what a hostile script can make of this.
-MOST_SCRIPTS, MOST_STEPS, MOST_NAMES, MOST_FOLDERS = 40, 3, 400, 12
-_FILE = re.compile(r"[\w./-]{1,200}\.(?:py|sh|bash|R|pl|rb|js)\b")
+MOST_SCRIPTS, MOST_STEPS, MOST_NAMES, MOST_FOLDERS, MOST_TEXT = 40, 3, 200, 12, 1 << 20
+_FILE = re.compile(r"(?<![\w./-])[\w./-]{1,200}\.(?:py|sh|bash|R|pl|rb|js)\b")
 _MODULE_OPTION = re.compile(r"""-m["',\s]{1,4}([A-Za-z_][\w.]{0,200})""")
-_APPLICATION = re.compile(r"\b([A-Za-z_][\w.]{0,200}):[A-Za-z_]\w*")
-_IMPORT = re.compile(r"^[ \t]*import[ \t]+([\w., \t]{1,300})", re.MULTILINE)
-_FROM = re.compile(r"^[ \t]*from[ \t]+(\.{0,3})([\w.]{0,200})[ \t]+import[ \t]+\(?([\w, \t]{0,300})", re.MULTILINE)
+_APPLICATION = re.compile(r"(?<![\w.])([A-Za-z_][\w.]{0,200}):[A-Za-z_]\w*")
+_IMPORT = re.compile(r"^[ \t]*import[ \t]{1,9}([\w., \t]{1,300})", re.MULTILINE)
+_FROM = re.compile(
+    r"^[ \t]*from[ \t]{1,9}(\.{0,3})([\w.]{0,200})[ \t]{1,9}import[ \t]{1,9}\(?([\w, \t]{0,300})", re.MULTILINE
+)
 _FOLDER = re.compile(r"(?<![\w.:/])/[\w./-]{1,200}")
 
 
@@ -59,11 +61,13 @@ def start_scripts(image: Image, programs: list[Program]) -> list[Script]:
     """The start scripts of ``programs`` and the files that they lead to, each once, nearest first."""
     found: dict[str, Script] = {}
     waiting = deque((node, 0) for node in _beginnings(image, programs))
-    while waiting and len(found) < MOST_SCRIPTS:
+    text = 0
+    while waiting and len(found) < MOST_SCRIPTS and text < MOST_TEXT:
         node, steps = waiting.popleft()
         path = f"/{node.entry.path}"
         if path in found or node.content is None:
             continue
+        text += len(node.content)
         script = found[path] = Script(path, node, node.content)
         if steps < MOST_STEPS:
             waiting.extend((following, steps + 1) for following in _following(image, script))

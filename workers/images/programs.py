@@ -10,6 +10,7 @@ from workers.images.kernel import Place, Refusal, refusal
 from workers.images.reader import Image
 from workers.images.tree import DEFAULT_PATH, Node
 
+MOST_FOLDERS = 1000
 INITS = frozenset({"tini", "tini-static", "dumb-init", "docker-init", "catatonit"})
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh"})
 #: Options of those init programs that are followed by a value of their own.
@@ -47,7 +48,8 @@ class Program:
 
 
 def search_path(image: Image) -> str:
-    return image.config.env.get("PATH", DEFAULT_PATH)
+    """PATH as the container has it; no honest one has a thousand folders."""
+    return ":".join(image.config.env.get("PATH", DEFAULT_PATH).split(":", MOST_FOLDERS)[:MOST_FOLDERS])
 
 
 def place_of(image: Image) -> Place:

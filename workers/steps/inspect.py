@@ -47,9 +47,9 @@ def staged_image(context: StepContext) -> Image:
 
 
 def _artifact(fetched: Mapping[str, Any]) -> Artifact | None:
-    """The model's archive, as far as ``fetch`` has measured it."""
-    packed, unpacked = fetched.get("artifact_bytes"), fetched.get("artifact_unpacked_bytes")
-    return Artifact(int(packed), int(unpacked or 0)) if packed else None
+    """The model's archive, or those of a pipeline together, as ``fetch`` has measured them."""
+    packed = fetched.get("artifact_bytes") or sum(each["bytes"] for each in (fetched.get("artifacts") or {}).values())
+    return Artifact(packed, fetched.get("artifact_unpacked_bytes") or 0) if packed else None
 
 
 def _tell(context: StepContext, image: Image) -> list[int]:

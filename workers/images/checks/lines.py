@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from listings.reports import CheckReport, Evidence
 from workers.images.checks.subject import PASS, WARN, Subject, few
 
-_PIP = re.compile(r"(?:^|[\s;&|(])(?:\S*/)?(?:pip[0-9.]*|python[0-9.]*\s+-m\s+pip)\s+install\s+([^;&|#]+)")
+_PIP = re.compile(r"(?:^|[\s;&|(])(?:[\w./-]{0,100}/)?(?:pip[0-9.]*|python[0-9.]*\s+-m\s+pip)\s+install\s+([^;&|#]+)")
 #: Options of ``pip install`` that take the next word.
 _WITH_VALUE = frozenset(
     {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--trusted-host", "--timeout", "--retries",

@@ -45,7 +45,7 @@ def _programs(subject: Subject) -> CheckReport:
     """``exec python main.py`` in an image that has python3 only."""
     place, evidence, first = place_of(subject.image), [], ""
     for script in subject.scripts:
-        if not script.is_shell or re.search(r"(?m)^\s*(?:export\s+)?PATH=|activate|module load", script.text):
+        if not script.is_shell or re.search(r"(?m)^[ \t]*(?:export[ \t]+)?PATH=|activate|module load", script.text):
             continue  # its own search path is not known
         for hit in list(_CALLED.finditer(script.text))[:20]:
             if place.which(hit[1]) is None:
