@@ -110,6 +110,14 @@ class TestInspect:
         assert (evidence.text, evidence.label) == ("/root/.netrc:1: a password or token", "COPY made by hand")
         assert evidence.log_line == staged.log.number_of("3: 0.0 MB")
 
+    def test_credentials_are_no_facts(self, staged: Staged) -> None:
+        token = "ghp_" + "Zk4TnBq7RpLmVxW2" * 3
+        made = HandMade(GOOD.layers, {"Env": [f"T={token}", "MODE=x"]}, created_by=["ADD x", f"RUN clone {token}"])
+        report = staged.run(inspect, made)
+        assert report.problem.code == "IMAGE-SECRET"
+        assert report.facts["env"] == {"T": "***", "MODE": "x"}
+        assert token not in json.dumps(report.facts)
+
     def test_model_that_does_not_fit_the_batch_volume_fails(self, staged: Staged) -> None:
         fetched = {"artifact_bytes": 12 * 10**9, "artifact_unpacked_bytes": 19 * 10**9}
         report = staged.run(inspect, GOOD, fetched=fetched)

@@ -113,6 +113,8 @@ STARTS = NAMED | {
     "six scripts": Start(["/chain/6-5"], "IMAGE-INTERPRETER"),
     "file of a program": Start(["python3", "-u", "main.py"], "", {}, "/app"),
     "file elsewhere": Start(["python3", "-u", "main.py"], "IMAGE-ENTRYPOINT-FILE"),
+    "file along PATH, bash": Start(["bash", "sh"], "", {"PATH": "/good:/bin:/usr/bin"}, "/app"),
+    "file along PATH, dash": Start(["dash", "sh"], "IMAGE-ENTRYPOINT-FILE", {"PATH": "/good:/bin:/usr/bin"}, "/app"),
     "argument as a file": Start(["python3"], "IMAGE-ENTRYPOINT-FILE"),
     "shell form": Start(["/bin/sh", "-c", "/good/sh train"]),
     "shell form of nothing": Start(["/bin/sh", "-c", "/absent/main train"], "IMAGE-ENTRYPOINT"),

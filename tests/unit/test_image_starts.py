@@ -134,11 +134,15 @@ class TestEntrypoint:
         (["python3", "/app/main.py"], "/", PASS), (["python3", "-u", "-W", "error", "main.py"], "/app", PASS),
         (["python3", "-m", "app.main"], "/", PASS), (["python3", "-c", "x"], "/", PASS),
         (["sh", "-eo", "pipefail", "/app/start.sh"], "/", PASS), (["python3", "/opt/ml/code/train.py"], "/", PASS),
+        (["node", "server"], "/app", PASS), (["node", "server"], "/", FAIL), (["bash", "tool"], "/", PASS),
         (["python3", "main.py"], "/", FAIL), (["python3"], "/", FAIL), (["sh", "-e", "/app/absent.sh"], "/", FAIL),
         (["/bin/tini", "--", "python3", "absent.py"], "/", FAIL),
     ])  # fmt: skip
     def test_file_that_the_program_is_to_run(self, words: list[str], folder: str, expected: object) -> None:
-        files = (file("app/main.py"), file("app/start.sh"), program("bin/tini"))
+        files = (
+            file("app/main.py"), file("app/start.sh"), program("bin/tini"), program("bin/node"), program("bin/bash"),
+            file("app/server.js"), file("usr/bin/tool"),
+        )  # fmt: skip
         made = image(SH, PYTHON, *files, Entrypoint=words, WorkingDir=folder)
         assert outcome(made, "IMAGE-ENTRYPOINT-FILE") is expected
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from workers.images.programs import SHELLS, Program, file_to_run, shell_form
+from workers.images.programs import SHELLS, Program, file_to_run, run_file, shell_form
 from workers.images.reader import Image
 from workers.images.tree import Node
 
@@ -80,7 +80,7 @@ def _beginnings(image: Image, programs: list[Program]) -> Iterator[Node]:
         if program.node is not None:
             yield program.node
         name = file_to_run(program)
-        node = image.tree.resolve(name, folder) if name else None
+        node = run_file(image, program, name) if name else None
         if node is not None:
             yield node
         words = program.arguments if program.node is not None else ()

@@ -129,6 +129,22 @@ def file_to_run(program: Program) -> str | None:
     return None
 
 
+def run_file(image: Image, program: Program, name: str) -> Node | None:
+    """What an interpreter takes for the file ``name``: from the working directory, and in its own way elsewhere."""
+    tree, folder = image.tree, image.config.working_dir
+    found = tree.resolve(name, folder)
+    if found is not None or program.node is None:
+        return found
+    interpreter = PurePosixPath(program.node.entry.path).name
+    if interpreter == "bash" and "/" not in name:
+        # Executable or not, along PATH.
+        return next((node for _, node in tree.candidates(name, search_path(image), folder) if node is not None), None)
+    if interpreter.startswith("node"):
+        ends = (".js", ".cjs", ".mjs", ".json")
+        return next((node for end in ends if (node := tree.resolve(name + end, folder)) is not None), None)
+    return None
+
+
 def shell_program(image: Image) -> str | None:
     """The program that a shell-form ENTRYPOINT starts, where that is a path and the command is of plain words only."""
     if shell_form(image) is None or len(image.config.entrypoint or ()) < 3:

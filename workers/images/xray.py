@@ -8,6 +8,7 @@ from typing import Any
 from workers.images.facts import Kind
 from workers.images.packages import WHOLE_LISTS, Package
 from workers.images.reader import Image, Layer
+from workers.logs import Redactor
 
 #: Lines named as the largest, packages and files shown of each layer.
 LINES, PACKAGES, FILES = 3, 200, 10
@@ -58,7 +59,7 @@ def _row(layer: Layer, packages: list[Package]) -> dict[str, Any]:
         "digest": layer.facts.digest,
         "bytes_compressed": layer.facts.bytes_compressed,
         "bytes": layer.facts.bytes,
-        "created_by": layer.created_by,
+        "created_by": Redactor().clean(layer.created_by),
         "files": len(files),
         "package_count": len(packages),
         "packages": [list(package) for package in packages[:PACKAGES]],

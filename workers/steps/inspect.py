@@ -11,6 +11,8 @@ from listings.problems import Owner, get
 from listings.reports import CheckOutcome, CheckReport, ProblemReport, StepReport
 from workers.images import Image, read_image, xray
 from workers.images.checks import Artifact, check_image, resolved
+from workers.images.credentials import find_in_value
+from workers.logs.redact import MASK
 from workers.registries import RegistryClient, staging
 from workers.scanners.operating_system import identify
 from workers.steps.contract import StepContext
@@ -89,7 +91,12 @@ def image_facts(image: Image) -> dict[str, Any]:
 
 
 def _kept(values: dict[str, str]) -> dict[str, str]:
-    return {name[:KEPT_CHARACTERS]: value[:KEPT_CHARACTERS] for name, value in list(values.items())[:KEPT_ITEMS]}
+    """Without the values that look like credentials: facts are shown."""
+    kept = list(values.items())[:KEPT_ITEMS]
+    return {
+        name[:KEPT_CHARACTERS]: MASK if find_in_value(name, value[:64_000]) else value[:KEPT_CHARACTERS]
+        for name, value in kept
+    }
 
 
 def _worst(checks: tuple[CheckReport, ...]) -> ProblemReport | None:

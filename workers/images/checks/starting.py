@@ -14,6 +14,7 @@ from workers.images.programs import (
     is_init,
     place_of,
     refused,
+    run_file,
     search_path,
     shell_form,
     shell_program,
@@ -147,7 +148,7 @@ def _file_to_run(subject: Subject) -> CheckReport:
         name = file_to_run(program) if program.node is not None and subject.first is not None else None
         if name is None or _mounted(name, image.config.working_dir):
             continue
-        node = image.tree.resolve(name, image.config.working_dir)
+        node = run_file(image, program, name)
         if node is None:
             params = {"program": shown(program.name), "file": shown(name), "folder": shown(image.config.working_dir)}
             text = f"no such file: {name}, from the working directory {image.config.working_dir}"
