@@ -7,6 +7,8 @@ from listings.problems.base import NextAction, Owner, Problem
 _INFERENCE = "SageMaker developer guide, Use your own inference code with hosting services"
 _TRAINING = "SageMaker developer guide, How Amazon SageMaker runs your training image"
 _DOCKERFILE = "SageMaker developer guide, Docker image for your own training algorithm"
+_ISOLATION = "AWS Marketplace seller guide, security and intellectual property: network isolation"
+_SECRETS = "AWS Marketplace seller guide, creating your resource: logs and metadata are shown to buyers"
 _OCI = "OCI image specification, image layer filesystem changeset"
 
 
@@ -124,13 +126,125 @@ _CHECKS = (
     _seller(
         "IMAGE-SIZE",
         "The image is large",
-        "Unpacked, the image has {size}. Pulling and starting it has to fit into SageMaker's start-up limit, and "
-        "image, "
-        "archive and unpacked model into the 30 GB volume of a batch transform job.",
+        "Unpacked, the image has {size}. Pulling and starting it has to fit into SageMaker's start-up limit.",
         "Look at the largest layers below; clean package caches in the same RUN line, use a smaller base, build in "
         "stages.",
         source="SageMaker developer guide, Use your own inference code with batch transform",
         holds="The image is smaller than 10 GB unpacked.",
+    ),
+    _seller(
+        "IMAGE-BINARIES",
+        "Programs in the image are for another machine",
+        "{count} programs on the image's PATH were built for another machine than x86-64. They end with “exec format "
+        "error” when they are called.",
+        "Download or build them for linux/amd64. A multi-stage build copies what its first stage made: that stage has "
+        "to be amd64 as well.",
+        source="SageMaker API, TransformInstanceType: no ARM instance type can run the validation's transform job",
+        holds="The programs on the image's PATH are for x86-64.",
+    ),
+    _seller(
+        "IMAGE-ENTRYPOINT-FILE",
+        "ENTRYPOINT runs a file that is not there",
+        "ENTRYPOINT starts {program} with the file “{file}”, which the image does not hold (working directory "
+        "{folder}).",
+        "Copy the file into the image, and name it by its full path: the working directory may be another one.",
+        source=_DOCKERFILE,
+        holds="The file that ENTRYPOINT runs is in the image.",
+    ),
+    _seller(
+        "IMAGE-SCRIPT-CRLF",
+        "A shell script has Windows line ends",
+        "{path} has lines that end in a carriage return. The shell takes it for a part of the last word of each line.",
+        "Save the script with Unix line ends. In Git: add “* text=auto eol=lf” to .gitattributes.",
+        source="POSIX shell command language, token recognition",
+        holds="The shell scripts that are started have Unix line ends.",
+    ),
+    _seller(
+        "IMAGE-WORKDIR",
+        "WORKDIR is a file",
+        "The working directory {folder} cannot be entered, because a file lies there.",
+        "Name a directory in WORKDIR, or put the file elsewhere.",
+        source="Dockerfile reference, WORKDIR",
+        holds="The working directory can be entered.",
+    ),
+    _seller(
+        "IMAGE-USER-UNKNOWN",
+        "The image's user does not exist",
+        "USER is “{user}”, which the image's own /etc/passwd or /etc/group does not hold. The container cannot be "
+        "started.",
+        "Remove the USER instruction; SageMaker expects root. Otherwise make the account with RUN useradd, in the "
+        "stage that the image is made of.",
+        source="Dockerfile reference, USER",
+        holds="The user and group of the image exist.",
+    ),
+    _seller(
+        "IMAGE-START-INSTALL",
+        "A start script installs packages",
+        "{place} looks as if it installs packages while the container runs ({count} such places). There is no network.",
+        "Install everything with RUN in the Dockerfile.",
+        source=_ISOLATION,
+        holds="The start scripts install nothing.",
+    ),
+    _seller(
+        "IMAGE-START-NETWORK",
+        "A start script looks as if it calls out",
+        "{place} looks as if it needs the network ({count} such places). A container on AWS Marketplace has none, and "
+        "no credentials.",
+        "Put models and data into the image or the model artifacts and load them from there, such as "
+        "from_pretrained(“/opt/ml/model”, local_files_only=True). The isolated test shows whether the line is reached.",
+        source=_ISOLATION,
+        holds="The start scripts show no sign of calling out.",
+    ),
+    _seller(
+        "IMAGE-START-PROGRAM",
+        "A start script calls a program that is not there",
+        "The start script calls “{program}”, which is not on the image's PATH.",
+        "Install it, or call what is there: many images have python3 and no python.",
+        source="Shell: command not found, exit code 127",
+        holds="The programs that the start scripts call are in the image.",
+    ),
+    _seller(
+        "IMAGE-NVIDIA-DRIVER",
+        "The image holds parts of an NVIDIA driver",
+        "{count} files belong to an NVIDIA driver. The host brings its own, which has to fit its kernel.",
+        "Start from a CUDA base image and leave driver packages such as nvidia-driver-* and libnvidia-compute-* out.",
+        source=_DOCKERFILE,
+        holds="No part of an NVIDIA driver is in the image.",
+    ),
+    _seller(
+        "IMAGE-SECRET",
+        "The image holds credentials",
+        "{count} credentials lie in the image as plain text. Who has the image can use them, also those that a later "
+        "line removed.",
+        "Revoke them now. Hand secrets to a build with RUN --mount=type=secret, and leave them out of ENV, ARG, LABEL "
+        "and COPY.",
+        source=_SECRETS,
+        holds="No credential of a known form is in the environment, labels, history or known files.",
+    ),
+    _seller(
+        "IMAGE-SECRET-SUSPECTED",
+        "The image may hold credentials",
+        "{count} places look as if they held a password, token or private key.",
+        "Look at each. If it is a secret, revoke it and build without it; if not, give the variable another name.",
+        source=_SECRETS,
+        holds="Nothing in the image looks like a password or private key.",
+    ),
+    _seller(
+        "IMAGE-UNPINNED",
+        "Packages are installed without a version",
+        "The Dockerfile installs “{package}” without a version. The next build may bring another one.",
+        "Name the version, such as {package}==1.2.3, or install from a file with pinned versions.",
+        source="pip user guide, repeatable installs",
+        holds="Packages that the Dockerfile names for pip have versions.",
+    ),
+    _seller(
+        "IMAGE-BATCH-DISK",
+        "Image and model do not fit the disk of a batch transform job",
+        "Together they need {size} ({parts}). A batch transform job, which AWS runs to validate the product, has a "
+        "volume of 30 GB.",
+        "Make the image or the model smaller: a smaller base, no package caches, no second copy of the weights.",
+        source="SageMaker developer guide, Use your own inference code with batch transform",
+        holds="Image and model fit the 30 GB volume of a batch transform job.",
     ),
 )
 

@@ -122,4 +122,13 @@ PROBLEMS: tuple[Problem, ...] = (
         "Amazon SageMaker developer guide, model artifacts for inference",
         holds="The model's files lie at the root of the archive.",
     ),
+    _source(
+        "ARTIFACT-JUNK",
+        "The model artifacts hold files of a file manager",
+        "{count} files in {name} were left by macOS or Windows. A server that reads every file of /opt/ml/model "
+        "stumbles over them.",
+        "Pack without them; on macOS set COPYFILE_DISABLE=1, which leaves the “._” files out.",
+        "Amazon SageMaker developer guide, model artifacts for inference",
+        holds="The archive holds no files of a file manager.",
+    ),
 )

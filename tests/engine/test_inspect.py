@@ -26,6 +26,7 @@ BASE = tar(
         file("usr/lib/os-release", b'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12"\n'),
         symlink("etc/os-release", "../usr/lib/os-release"),
         program("bin/sh"),
+        file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n"),
         file("opt/old", b"x" * 500),
     ]
 )
@@ -51,11 +52,17 @@ class Staged:
         self.repository = f"staging/{uuid.uuid4().hex}"
         self.log = MemoryLog()
 
-    def run(self, step: Any, image: HandMade, spec: dict[str, Any] = BOTH, stop: Stop | None = None) -> Any:
-        return self.run_on(step, image.push(self.client, self.repository), spec, stop)
+    def run(self, step: Any, image: HandMade, spec: dict[str, Any] = BOTH, **options: Any) -> Any:
+        return self.run_on(step, image.push(self.client, self.repository), spec, **options)
 
-    def run_on(self, step: Any, digest: str, spec: dict[str, Any] = BOTH, stop: Stop | None = None) -> Any:
-        facts = {"fetch": {"spec": spec}, "build": {"staging_repository": self.repository, "digest": digest}}
+    def run_on(
+        self, step: Any, digest: str, spec: dict[str, Any] = BOTH, stop: Stop | None = None,
+        fetched: dict[str, Any] | None = None,
+    ) -> Any:  # fmt: skip
+        facts = {
+            "fetch": {"spec": spec, **(fetched or {})},
+            "build": {"staging_repository": self.repository, "digest": digest},
+        }
         context, self.log = make_context(self.folder / "work", facts, "none", stop)
         return step.execute(context)
 
@@ -71,6 +78,7 @@ class TestInspect:
         report = staged.run(inspect, GOOD)
         assert report.problem is None
         assert {check.outcome for check in report.checks} == {CheckOutcome.PASS}
+        assert len(report.checks) == 23
         facts = report.facts
         assert (facts["train"], facts["serve"]) == ("/usr/local/bin/train", "/usr/local/bin/serve")
         assert (facts["architecture"], facts["os"], facts["user"]) == ("amd64", "linux", "root")
@@ -86,6 +94,36 @@ class TestInspect:
         ]  # fmt: skip
         assert layers[0]["digest"] == digest_of(gzip.compress(BASE, 1, mtime=0))
         assert layers[0]["bytes_compressed"] == len(gzip.compress(BASE, 1, mtime=0))
+
+    def test_x_ray_names_the_largest_lines_and_what_each_brought(self, staged: Staged) -> None:
+        facts = staged.run(inspect, GOOD).facts
+        assert facts["xray"] == {"lines": [0, 1], "share": 1.0}
+        assert facts["layers"][0]["files"] == 4
+        assert facts["layers"][0]["largest"][0] == ["opt/old", 500]
+        assert facts["layers"][1]["packages"] == []
+
+    def test_evidence_links_the_logs_line_of_its_layer(self, staged: Staged) -> None:
+        secret = HandMade([*GOOD.layers, tar([file("root/.netrc", b"machine a login b password secretly\n")])], {})
+        report = staged.run(inspect, secret)
+        assert report.problem.code == "IMAGE-SECRET"
+        (evidence,) = report.problem.evidence
+        assert (evidence.text, evidence.label) == ("/root/.netrc:1: a password or token", "COPY made by hand")
+        assert evidence.log_line == staged.log.number_of("3: 0.0 MB")
+
+    def test_credentials_are_no_facts(self, staged: Staged) -> None:
+        token = "ghp_" + "Zk4TnBq7RpLmVxW2" * 3
+        made = HandMade(GOOD.layers, {"Env": [f"T={token}", "MODE=x"]}, created_by=["ADD x", f"RUN clone {token}"])
+        report = staged.run(inspect, made)
+        assert report.problem.code == "IMAGE-SECRET"
+        assert report.facts["env"] == {"T": "***", "MODE": "x"}
+        assert token not in json.dumps(report.facts)
+
+    def test_model_that_does_not_fit_the_batch_volume_fails(self, staged: Staged) -> None:
+        fetched = {"artifact_bytes": 12 * 10**9, "artifact_unpacked_bytes": 19 * 10**9}
+        report = staged.run(inspect, GOOD, fetched=fetched)
+        assert report.problem.code == "IMAGE-BATCH-DISK"
+        assert "its files 19.0 GB" in report.problem.params["parts"]
+        assert staged.run(inspect, GOOD, fetched={"artifact_bytes": None}).problem is None
 
     def test_missing_train_fails_the_step_as_the_sellers(self, staged: Staged) -> None:
         report = staged.run(inspect, HandMade([BASE]), {"training": {"x": 1}})
@@ -104,7 +142,7 @@ class TestInspect:
         assert report.problem.params["architecture"] == "arm64"
 
     def test_warnings_do_not_fail_the_step(self, staged: Staged) -> None:
-        report = staged.run(inspect, HandMade(GOOD.layers, {"User": "app"}))
+        report = staged.run(inspect, HandMade(GOOD.layers, {"User": "1000"}))
         assert report.problem is None
         assert [check.code for check in report.checks if check.outcome is CheckOutcome.WARN] == ["IMAGE-USER"]
 

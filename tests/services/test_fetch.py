@@ -236,6 +236,7 @@ def test_each_container_of_a_pipeline_has_its_own_archive_from_the_source(fetche
     (name, kept), *others = report.facts["artifacts"].items()
     assert (name, kept["bytes"], others) == ("model", len(MODEL), [])
     assert report.facts["artifact_sha256"] is None
+    assert report.facts["artifact_unpacked_bytes"] == 2
     assert "each container of a pipeline names its own" in log
 
 
@@ -249,6 +250,17 @@ def test_a_model_in_the_image_needs_no_archive(fetched):
     report, log = fetched(tar(*TREE, ("slipway.yaml", spec.encode())), Kind.MODEL_PACKAGE, MODEL)
     assert (report.problem, report.facts["artifact_sha256"], report.facts["artifacts"]) == (None, None, {})
     assert "the image holds the model" in log
+
+
+def test_files_of_a_file_manager_in_the_artifacts_are_warned_about(fetched):
+    source = tar(*TREE, ("slipway.yaml", MODEL_PACKAGE.encode()))
+    report, _ = fetched(source, Kind.MODEL_PACKAGE, tar(("a", b"xyz"), ("._a", b"y")))
+    (check,) = [check for check in report.checks if check.code == "SOURCE-ARTIFACT-JUNK"]
+    assert (check.outcome, check.params["count"], check.evidence[0].text) == (CheckOutcome.WARN, "1", "._a")
+    assert "COPYFILE_DISABLE=1" in check.patch
+    assert report.facts["artifact_unpacked_bytes"] == 4
+    report, _ = fetched(source, Kind.MODEL_PACKAGE, MODEL)
+    assert {check.outcome for check in report.checks if "ARTIFACT" in check.code} == {CheckOutcome.PASS}
 
 
 def test_an_algorithms_uploaded_artifact_is_not_used(fetched):

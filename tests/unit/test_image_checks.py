@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import tarfile
-from typing import Any
-
 import pytest
 
 from listings.problems import get
-from listings.reports import CheckOutcome, CheckReport
-from tests.images_by_hand import ELF_ARM64, digest_of, directory, file, program, symlink, tar
-from workers.images import DEFAULT_LIMITS, Image, Layer
-from workers.images.checks import LARGE_BYTES, check_image, resolved
-from workers.images.layer import read_layer
-from workers.images.reader import instruction, layer_history, parse_config
-from workers.registries import DOCKER_MANIFEST
-
-PASS, WARN, FAIL, SKIP = CheckOutcome.PASS, CheckOutcome.WARN, CheckOutcome.FAIL, CheckOutcome.SKIP
-Item = tuple[tarfile.TarInfo, bytes]
-
-
-def image(*items: Item, architecture: str = "amd64", media_type: str = DOCKER_MANIFEST, **config: Any) -> Image:
-    blob = gzip.compress(tar(items))
-    facts = read_layer(io.BytesIO(blob), digest_of(blob), DEFAULT_LIMITS, check=lambda: None)
-    parsed = parse_config({"architecture": architecture, "os": "linux", "config": config})
-    return Image("sha256:m", media_type, "sha256:c", parsed, (Layer(facts, "COPY . /"),))
-
-
-def checks(made: Image, *, train: bool = True, serve: bool = False) -> dict[str, CheckReport]:
-    return {check.code: check for check in check_image(made, train=train, serve=serve)}
-
-
-def outcome(made: Image, code: str, **wanted: bool) -> CheckOutcome:
-    return checks(made, **wanted)[code].outcome
+from listings.reports import CheckOutcome
+from tests.image_fixtures import FAIL, PASS, SKIP, WARN, Item, checks, image, outcome
+from tests.images_by_hand import ELF_ARM64, directory, file, program, symlink
+from workers.images import Image, Layer
+from workers.images.checks import Artifact, check_image, resolved
+from workers.images.checks.platform import LARGE_BYTES
+from workers.images.reader import instruction, layer_history
 
 
 def test_good_image_passes_everything() -> None:
     made = image(program("usr/local/bin/train"), program("usr/local/bin/serve"))
-    assert {check.outcome for check in check_image(made, train=True, serve=True)} == {PASS}
+    outcomes = {check.outcome for check in check_image(made, train=True, serve=True)}
+    # Nothing is said of the text of programs that have none.
+    assert outcomes == {PASS, SKIP}
+    signs = {check.code for check in check_image(made, train=True, serve=True) if check.outcome is SKIP}
+    assert signs == {"IMAGE-START-INSTALL", "IMAGE-START-NETWORK", "IMAGE-START-PROGRAM"}
     assert resolved(made, "train") == "/usr/local/bin/train"
 
 
@@ -135,8 +116,17 @@ class TestEntrypoint:
         assert outcome(without, "IMAGE-TRAIN") is FAIL
 
 
+@pytest.mark.parametrize(("unpacked", "expected"), [(1, PASS), (28 * 10**9, WARN), (31 * 10**9, FAIL)])
+def test_image_archive_and_files_have_to_fit_the_batch_volume(unpacked: int, expected: CheckOutcome) -> None:
+    made = image(program("bin/serve"))
+    check = checks(made, train=False, serve=True, artifact=Artifact(10**6, unpacked))["IMAGE-BATCH-DISK"]
+    assert check.outcome is expected
+    assert "model.tar.gz 0.0 GB" in check.params["parts"]
+    assert "IMAGE-BATCH-DISK" not in checks(made)
+
+
 class TestKernel:
-    def reason(self, *items: Item, **config: Any) -> str:
+    def reason(self, *items: Item, **config: object) -> str:
         check = checks(image(*items, **config))["IMAGE-INTERPRETER"]
         return check.params["reason"] if check.outcome is FAIL else ""
 
@@ -206,6 +196,8 @@ def test_large_image_warns_with_its_layers() -> None:
         ("/bin/sh -c pip install   x", "RUN pip install x"),
         ("RUN /bin/sh -c pip install x # buildkit", "RUN pip install x"),
         ("COPY train /usr/bin/ # buildkit", "COPY train /usr/bin/"),
+        ("|2 A=b C=/bin/x /bin/sh -c pip install x", "RUN pip install x"),
+        ("RUN |1 A=b c /bin/sh -c pip install x # buildkit", "RUN pip install x"),
         ("", ""),
     ],
 )

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from workers.images import packages
+from workers.images.packages import Package
+
 #: Part of the cache's file name: raise it whenever what is recorded of a layer changes.
-FORMAT = 1
+FORMAT = 2
 
 
 class Kind(StrEnum):
@@ -21,7 +24,7 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class FileEntry:
     """``path`` from the image's root, without a leading slash. ``size`` in bytes. ``head`` tells what an executable
-    file is: ``elf:<machine number>``, its ``#!`` line (a carriage return kept), ``bom``, ``sparse`` or empty."""
+    file is, as ``heads.describe_head`` puts it."""
 
     path: str
     kind: Kind
@@ -45,9 +48,20 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSecret:
+    """A credential in a file: ``what`` it is, ``certain`` by its shape or only by its name."""
+
+    path: str
+    line: int
+    what: str
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LayerFacts:
     """``removed``: paths that lower layers had and the image has not. ``emptied``: directories whose lower content is
-    hidden. ``contents``: text of the few files that are wanted. ``bytes``: sum of the file sizes."""
+    hidden. ``contents``: text of the few files that are wanted. ``bytes``: sum of the file sizes. ``packages``: those
+    whose files the layer brings. ``secrets``: plaintext credentials found in its files, without their values."""
 
     digest: str
     diff_id: str
@@ -57,6 +71,8 @@ class LayerFacts:
     removed: tuple[str, ...] = ()
     emptied: tuple[str, ...] = ()
     contents: dict[str, str] = field(default_factory=dict)
+    packages: tuple[Package, ...] = ()
+    secrets: tuple[FileSecret, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -69,6 +85,8 @@ class LayerFacts:
             "removed": list(self.removed),
             "emptied": list(self.emptied),
             "contents": self.contents,
+            "packages": packages.as_json(self.packages),
+            "secrets": [[secret.path, secret.line, secret.what, secret.certain] for secret in self.secrets],
         }
 
     @classmethod
@@ -85,4 +103,6 @@ class LayerFacts:
             tuple(data["removed"]),
             tuple(data["emptied"]),
             dict(data["contents"]),
+            packages.from_json(data["packages"]),
+            tuple(FileSecret(path, line, what, certain) for path, line, what, certain in data["secrets"]),
         )

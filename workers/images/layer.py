@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tarfile
 from collections.abc import Callable
 from typing import IO, BinaryIO, cast
@@ -11,24 +10,12 @@ from isal import isal_zlib
 
 from listings.problems import ProblemError
 from workers.images.facts import FileEntry, Kind, LayerFacts
+from workers.images.heads import HEAD_BYTES, describe_head
+from workers.images.kept import Texts
 from workers.images.limits import Limits
 from workers.images.streams import CHUNK, CountingReader, TooMuch, bounded_header, unpacked
+from workers.images.text import printable
 
-WANTED = frozenset(
-    {
-        "etc/os-release",
-        "usr/lib/os-release",
-        "etc/lsb-release",
-        "etc/debian_version",
-        "etc/alpine-release",
-        "etc/redhat-release",
-        "etc/centos-release",
-        "etc/oracle-release",
-        "etc/system-release",
-    }
-)
-#: Linux reads this much of a script's first line (BINPRM_BUF_SIZE).
-HEAD_BYTES = 256
 #: Marks of removed files and emptied directories: OCI image specification, "Whiteouts".
 WHITEOUT, OPAQUE, RESERVED = ".wh.", ".wh..wh..opq", ".wh..wh."
 _UNREADABLE = (
@@ -37,12 +24,10 @@ _UNREADABLE = (
 )  # fmt: skip
 
 
-def read_layer(
-    blob: BinaryIO, digest: str, limits: Limits, *, check: Callable[[], None], wanted: frozenset[str] = WANTED
-) -> LayerFacts:
+def read_layer(blob: BinaryIO, digest: str, limits: Limits, *, check: Callable[[], None]) -> LayerFacts:
     """Read ``blob`` to its end. Raises ProblemError if it is not the blob of that digest, no layer, or hostile."""
     packed = CountingReader(blob, limits.bytes, check)
-    found = _Found(limits, wanted)
+    found = _Found(limits)
     try:
         plain = CountingReader(unpacked(packed), limits.bytes, check)
         _entries(plain, found, limits)
@@ -83,10 +68,10 @@ def _entries(plain: CountingReader, found: _Found, limits: Limits) -> None:
 class _Found:
     """Collects a layer's facts entry by entry."""
 
-    def __init__(self, limits: Limits, wanted: frozenset[str]) -> None:
-        self._limits, self._wanted = limits, wanted
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._texts = Texts(limits)
         self._entries: dict[str, FileEntry] = {}
-        self._contents: dict[str, str] = {}
         self._removed: list[str] = []
         self._emptied: list[str] = []
         self._bytes = 0
@@ -101,7 +86,9 @@ class _Found:
             tuple(self._entries.values()),
             tuple(self._removed),
             tuple(self._emptied),
-            self._contents,
+            self._texts.contents,
+            self._texts.packages(),
+            tuple(self._texts.secrets),
         )
 
     def add(self, member: tarfile.TarInfo, archive: tarfile.TarFile) -> None:
@@ -151,24 +138,24 @@ class _Found:
         known = self._entries.get(target)
         if known is None:
             return FileEntry(path, Kind.HARDLINK, mode, 0, member.uid, target)
-        if target in self._contents and path in self._wanted:
-            self._contents[path] = self._contents[target]
+        self._texts.link(target, path)
         return FileEntry(path, known.kind, known.mode, known.size, known.uid, known.target, known.head)
 
     def _look_into(self, member: tarfile.TarInfo, path: str, mode: int, archive: tarfile.TarFile) -> str:
-        self._contents.pop(path, None)
-        keep = path in self._wanted and member.size <= self._limits.wanted
+        """Takes of the file's content what is wanted of it, and tells what kind of program it is."""
+        executable = bool(mode & 0o111)
+        asked = self._texts.begin(path, member.size, executable)
         if member.issparse():
             return "sparse"
-        if not (keep or mode & 0o111) or not member.size:
+        if not (asked or executable) or not member.size:
             return ""
         file = archive.extractfile(member)
         if file is None:
             return ""
-        start = file.read(member.size if keep else min(HEAD_BYTES, member.size))
-        if keep:
-            self._contents[path] = printable(start.decode("utf-8", "replace"))
-        return describe_head(start[:HEAD_BYTES]) if mode & 0o111 else ""
+        start = file.read(min(member.size, max(asked, HEAD_BYTES if executable else 0)))
+        if asked:
+            self._texts.take(path, start)
+        return describe_head(start[:HEAD_BYTES]) if executable else ""
 
 
 def clean_path(name: str, limit: int) -> str:
@@ -189,20 +176,3 @@ def clean_path(name: str, limit: int) -> str:
         elif part not in ("", "."):
             parts.append(part)
     return printable("/".join(parts))
-
-
-def describe_head(start: bytes) -> str:
-    """What a file that begins with ``start`` is, for FileEntry.head."""
-    if start.startswith(b"\x7fELF") and len(start) >= 20:
-        return f"elf:{int.from_bytes(start[18:20], 'big' if start[5] == 2 else 'little')}"
-    if start.startswith(b"#!"):
-        return printable(start.partition(b"\n")[0].decode("utf-8", "replace"))
-    return "bom" if start.startswith(b"\xef\xbb\xbf#!") else ""
-
-
-_UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    """``text`` without what no database column takes: NUL, and the bytes of a file name that are no UTF-8."""
-    return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", text)

@@ -18,6 +18,10 @@ class Limits:
     header: int = 1 << 20
     path: int = 4096
     wanted: int = 64 << 10
+    scripts: int = 2 << 20
+    database: int = 16 << 20
+    packages: int = 20_000
+    secrets: int = 100
 
 
 DEFAULT_LIMITS = Limits()

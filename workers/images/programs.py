@@ -1,28 +1,45 @@
-"""Which program of an image ``docker run IMAGE train`` would start, and whether the kernel would take it."""
+"""Which program of an image ``docker run IMAGE train`` would start, and what is handed to it."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from workers.images.kernel import Place, Refusal, refusal
 from workers.images.reader import Image
 from workers.images.tree import DEFAULT_PATH, Node
 
+MOST_FOLDERS = 1000
 INITS = frozenset({"tini", "tini-static", "dumb-init", "docker-init", "catatonit"})
 SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh"})
 #: Options of those init programs that are followed by a value of their own.
 _WITH_VALUE = frozenset({"-p", "-e", "-r", "--rewrite"})
-#: e_machine of ELF files (elf(5)) by the name that people know; x86-64 machines run the first two.
-MACHINES = {62: "x86-64", 3: "32-bit x86", 183: "ARM64", 40: "32-bit ARM", 21: "POWER", 22: "S/390", 243: "RISC-V"}
-RUNNABLE = frozenset({62, 3})
+#: Programs whose first argument that is no option is a file to run, and their options that take the next word.
+_RUNNERS = re.compile(r"(?:python|pypy)[0-9.]*|sh|bash|dash|ash|zsh|Rscript|node|nodejs|perl|ruby")
+_WITH_NEXT_WORD = {
+    "python": re.compile("-[A-Za-z]*[WX]"), "node": re.compile("-r|--require"), "ruby": re.compile("-[Ir]"),
+    "perl": re.compile("-I"), "sh": re.compile("[-+][A-Za-z]*[oO]|--rcfile|--init-file"),
+}  # fmt: skip
+#: Options after which there is no such file.
+_OTHER_USE = {
+    "python": re.compile(r"-[A-Za-z]*[cmhV]|--?(?:version|help)|-"),
+    "sh": re.compile(r"-[A-Za-z]*[cs]|--?(?:version|help)|-"),
+    "": re.compile(r"-[A-Za-z]*[eEphvi]|--?(?:version|help|eval|print|interactive|check)|-"),
+}
+#: Text of a shell command that is nothing but plain words.
+_PLAIN = re.compile(r"[\w./@:,+=-]+(?: [\w./@:,+=-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """``name`` as ENTRYPOINT or SageMaker gives it; ``node`` what it resolves to, or None."""
+    """``name`` as ENTRYPOINT or SageMaker gives it; ``node`` what it resolves to, or None. ``by_library``: an init
+    program starts it, which hands what is no program to a shell. ``arguments`` follow it."""
 
     name: str
     node: Node | None
+    by_library: bool = False
+    arguments: tuple[str, ...] = ()
 
     @property
     def path(self) -> str | None:
@@ -31,11 +48,16 @@ class Program:
 
 
 def search_path(image: Image) -> str:
-    return image.config.env.get("PATH") or DEFAULT_PATH
+    """PATH as the container has it; no honest one has a thousand folders."""
+    return ":".join(image.config.env.get("PATH", DEFAULT_PATH).split(":", MOST_FOLDERS)[:MOST_FOLDERS])
+
+
+def place_of(image: Image) -> Place:
+    return Place(image.tree, search_path(image), image.config.working_dir)
 
 
 def find(image: Image, name: str) -> Program:
-    return Program(name, image.tree.which(name, search_path(image), image.config.working_dir))
+    return Program(name, place_of(image).which(name))
 
 
 def entrypoint(image: Image) -> Program | None:
@@ -62,9 +84,10 @@ def started_by(image: Image, argument: str) -> Program:
     An init program is looked through: it starts the first word after its own options.
     """
     words = [*(image.config.entrypoint or ()), argument]
-    if is_init(image):
+    through_init = is_init(image)
+    if through_init:
         words = _after_init(words)
-    return find(image, words[0])
+    return Program(words[0], place_of(image).which(words[0]), through_init, tuple(words[1:]))
 
 
 def _after_init(words: list[str]) -> list[str]:
@@ -78,32 +101,56 @@ def _after_init(words: list[str]) -> list[str]:
     return rest
 
 
-def refused_by_kernel(image: Image, node: Node) -> str | None:
-    """Why execve(2) would fail for an executable file, or None. ``exec format error`` and its like."""
-    head = node.entry.head
-    if head.startswith("elf:"):
-        machine = int(head.removeprefix("elf:"))
-        if machine in RUNNABLE:
+def refused(image: Image, program: Program) -> Refusal | None:
+    """Why the kernel would not start ``program``, or None where it would or there is none."""
+    if program.node is None:
+        return None
+    return refusal(place_of(image), program.node, by_library=program.by_library)
+
+
+def file_to_run(program: Program) -> str | None:
+    """The script that an interpreter is told to run (``python /opt/main.py``), as it is written, or None."""
+    name = PurePosixPath(program.name).name
+    # A script that is called python or sh does what it likes with its arguments.
+    if not _RUNNERS.fullmatch(name) or program.node is None or not program.node.entry.head.startswith("elf:"):
+        return None
+    family = "python" if name.startswith(("python", "pypy")) else "sh" if name in SHELLS else name.removesuffix("js")
+    with_next, other_use = _WITH_NEXT_WORD.get(family), _OTHER_USE.get(family, _OTHER_USE[""])
+    # The last word is what SageMaker adds. ``python train`` means it as a file, and so does the check.
+    words = list(program.arguments)
+    while words:
+        word = words.pop(0)
+        if with_next is not None and with_next.fullmatch(word):
+            del words[:1]
+        elif other_use.fullmatch(word):
             return None
-        return f"it is a binary for {MACHINES.get(machine, f'machine {machine}')}, not for x86-64"
-    if head.startswith("#!"):
-        return _script_refused(image, head)
-    if head == "bom":
-        return "a byte order mark stands before its #! line"
-    if head == "sparse":
-        return None  # not looked into
-    return "it is neither an ELF binary nor does it begin with #!"
-
-
-def _script_refused(image: Image, head: str) -> str | None:
-    if head.endswith("\r"):
-        return "its first line ends in a carriage return (Windows line ends)"
-    words = head[2:].split()
-    if not words:
-        return "its #! line names no interpreter"
-    if image.tree.which(words[0], search_path(image), image.config.working_dir) is None:
-        return f"its interpreter {words[0]} is not in the image, or not executable"
-    through_env = PurePosixPath(words[0]).name == "env" and len(words) == 2 and words[1].replace(".", "").isalnum()
-    if through_env and find(image, words[1]).node is None:
-        return f"its interpreter {words[1]} is not on the image's PATH"
+        elif not word.startswith(("-", "+")):
+            return word
     return None
+
+
+def run_file(image: Image, program: Program, name: str) -> Node | None:
+    """What an interpreter takes for the file ``name``: from the working directory, and in its own way elsewhere."""
+    tree, folder = image.tree, image.config.working_dir
+    found = tree.resolve(name, folder)
+    if found is not None or program.node is None:
+        return found
+    interpreter = PurePosixPath(program.node.entry.path).name
+    if interpreter == "bash" and "/" not in name:
+        # Executable or not, along PATH.
+        return next((node for _, node in tree.candidates(name, search_path(image), folder) if node is not None), None)
+    if interpreter.startswith("node"):
+        ends = (".js", ".cjs", ".mjs", ".json")
+        return next((node for end in ends if (node := tree.resolve(name + end, folder)) is not None), None)
+    return None
+
+
+def shell_program(image: Image) -> str | None:
+    """The program that a shell-form ENTRYPOINT starts, where that is a path and the command is of plain words only."""
+    if shell_form(image) is None or len(image.config.entrypoint or ()) < 3:
+        return None
+    text = (image.config.entrypoint or [])[2].strip()
+    if not _PLAIN.fullmatch(text):
+        return None
+    words = text.removeprefix("exec ").split()
+    return words[0] if "/" in words[0] and "=" not in words[0] else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -20,14 +21,19 @@ from listings.problems import ProblemError
 from listings.reports import Evidence
 from workers.images import facts
 from workers.images.facts import LayerFacts
-from workers.images.layer import printable, read_layer
+from workers.images.layer import read_layer
 from workers.images.limits import DEFAULT_LIMITS, Limits
+from workers.images.text import printable
 from workers.images.tree import Tree, compose
 from workers.registries.client import Manifest, RegistryClient, RegistryError, is_digest
 
 CONFIG_LIMIT = 8 << 20
+HISTORY_LINES, CREATED_BY_LIMIT = 1000, 20_000
 #: Layers kept in the cache; the ones used least recently go first.
 CACHE_FILES = 400
+
+
+_BUILD_ARGUMENTS = re.compile(r"^(?:RUN )?\|\d+ .*?/bin/sh -c ", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +61,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Image:
+    """``history``: every line that the configuration tells of, those that made no layer among them."""
+
     digest: str
     media_type: str
     config_digest: str
     config: ImageConfig
     layers: tuple[Layer, ...]
+    history: tuple[str, ...] = ()
 
     @cached_property
     def tree(self) -> Tree:
@@ -89,7 +98,7 @@ def read_image(
         raw = json.loads(client.small_blob(repository, config_digest, CONFIG_LIMIT))
         digests = [str(layer["digest"]) for layer in body["layers"]]
         diff_ids = [str(diff_id) for diff_id in raw["rootfs"]["diff_ids"]]
-        config, history = parse_config(raw), layer_history(raw, len(digests))
+        config, history, lines = parse_config(raw), layer_history(raw, len(digests)), whole_history(raw)
     except RegistryError as error:
         raise _registry_problem(error) from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -101,7 +110,7 @@ def read_image(
         if layer.diff_id != diff_id:
             raise ProblemError("IMAGE-LAYER-DIFF", layer=layer.digest, expected=diff_id, found=layer.diff_id)
     layers = tuple(Layer(layer, line) for layer, line in zip(found, history, strict=True))
-    return Image(manifest.digest, manifest.media_type, config_digest, config, layers)
+    return Image(manifest.digest, manifest.media_type, config_digest, config, layers, lines)
 
 
 def _parse_manifest(manifest: Manifest) -> dict[str, Any]:
@@ -231,12 +240,20 @@ def layer_history(raw: dict[str, Any], layers: int) -> list[str]:
     return [instruction(printable(str(item.get("created_by") or item.get("comment") or ""))) for item in history]
 
 
+def whole_history(raw: dict[str, Any]) -> tuple[str, ...]:
+    """All lines, unwrapped, build arguments kept; enough of them for any image that engines can run."""
+    items = list(raw.get("history") or ())[:HISTORY_LINES]
+    return tuple(printable(str(item.get("created_by") or ""))[:CREATED_BY_LIMIT] for item in items)
+
+
 def instruction(created_by: str) -> str:
     """``created_by`` as it may have stood in the Dockerfile. Both builders wrap it, each in its way."""
-    text = created_by.strip().removesuffix("# buildkit").strip()
+    text = created_by[:CREATED_BY_LIMIT].strip().removesuffix("# buildkit").strip()
     for shell in ("/bin/sh -c #(nop) ", "/bin/sh -c #(nop)"):
         if text.startswith(shell):
             return " ".join(text.removeprefix(shell).split())[:2000]
+    # With build arguments: ``|2 A=b C=d /bin/sh -c make``.
+    text = _BUILD_ARGUMENTS.sub("RUN ", text, count=1)
     if text.startswith("/bin/sh -c "):
         text = f"RUN {text.removeprefix('/bin/sh -c ')}"
     return " ".join(text.replace("RUN /bin/sh -c ", "RUN ", 1).split())[:2000]

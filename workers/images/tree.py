@@ -10,6 +10,8 @@ from workers.images.facts import FileEntry, Kind, LayerFacts
 
 #: Linux gives up after this many links (path_resolution(7)).
 MAX_LINKS = 40
+#: Parts of one path, links followed. Linux has no such limit; each of forty links may be 4,096 bytes long.
+MAX_PARTS = 5000
 #: Docker's, where an image sets no PATH.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -89,9 +91,12 @@ class Tree:
         """What ``path`` leads to with every link followed, or None. Relative paths begin at ``start``."""
         node, trail = self.root, [self.root]
         ahead = deque(_parts(path if path.startswith("/") else f"{start}/{path}"))
-        links = 0
+        links = parts = 0
         while ahead:
             part = ahead.popleft()
+            parts += 1
+            if parts > MAX_PARTS:
+                return None
             if part == "..":
                 trail = trail[:-1] or [self.root]
                 node = trail[-1]
@@ -136,6 +141,13 @@ class Tree:
             return
         for folder in search.split(":"):
             yield f"{folder}/{program}", self.resolve(f"{folder}/{program}") if folder.startswith("/") else None
+
+    def link(self, path: str, start: str = "/") -> Node | None:
+        """The link that lies at ``path`` itself, or None where something else or nothing does."""
+        parent, _, name = (path if path.startswith("/") else f"{start}/{path}").rpartition("/")
+        holder = self.resolve(parent or "/")
+        found = holder.children.get(name) if holder is not None else None
+        return found if found is not None and found.entry.kind is Kind.SYMLINK else None
 
     def text(self, path: str) -> str | None:
         """The content of one of the wanted files (links followed), or None."""

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO
 
 from listings.problems import ProblemError, fill, get
-from workers.sources.members import CHUNK, Kind, Limits, members
+from workers.sources.members import CHUNK, Kind, Limits, Member, members, shown
 from workers.sources.names import clean, leads_out
 
 #: A batch transform job has 30 GB of disk for image, archive and unpacked files together.
 MAX_BYTES = 30 * 1000**3
 MAX_MEMBERS = 1_000_000
+#: Links are kept until the end, to see where they lead.
+MAX_LINKS = 20_000
+
+
+#: What file managers leave beside the files: attributes, views, thumbnails.
+_JUNK = re.compile(r"(?:^|/)(?:\._[^/]*|\.DS_Store|__MACOSX|Thumbs\.db|desktop\.ini)(?:/|$)")
+MOST_JUNK = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ArtifactContents:
-    """``wrapper`` is the one directory that holds everything, or empty. ``bytes`` after unpacking."""
+    """``wrapper`` is the one directory that holds everything, or empty. ``bytes`` after unpacking. ``junk``: the first
+    names, of ``junk_count``, that a desktop's file manager has left."""
 
     files: int
     bytes: int
     wrapper: str
+    junk: tuple[str, ...] = ()
+    junk_count: int = 0
 
 
 def examine(artifact: IO[bytes], packed: int, name: str, check: Callable[[], None]) -> ArtifactContents:
@@ -41,28 +52,53 @@ def examine(artifact: IO[bytes], packed: int, name: str, check: Callable[[], Non
 
 
 def _examine(artifact: IO[bytes], packed: int, limits: Limits, check: Callable[[], None]) -> ArtifactContents:
-    files = total = 0
-    tops: set[str] = set()
-    at_root = False
-    links: dict[str, str] = {}
+    found = _Found()
     for member in members(artifact, packed, limits, check):
         name = clean(member.name)
-        if not name:
-            continue
+        if name:
+            found.add(member, name)
+    return found.contents()
+
+
+class _Found:
+    """Collects what the archive holds, member by member."""
+
+    def __init__(self) -> None:
+        self.files = self.bytes = self.junk_count = 0
+        self.tops: set[str] = set()
+        self.at_root = False
+        self.links: dict[str, str] = {}
+        self.junk: list[str] = []
+
+    def add(self, member: Member, name: str) -> None:
         if member.kind is Kind.SYMLINK:
-            links[name] = member.target
+            self.links[name] = member.target
+            if len(self.links) > MAX_LINKS:
+                what, limit = "It has too many symbolic links", f"{MAX_LINKS:,}"
+                raise ProblemError("SOURCE-TOO-LARGE", what=what, limit=limit)
         if member.kind is Kind.HARDLINK:
             clean(member.target)
-        if member.kind is not Kind.DIRECTORY:
-            files += 1
-            tops.add(name.partition("/")[0])
-            at_root = at_root or "/" not in name
+        if _JUNK.search(name):
+            self.junk_count += 1
+            if len(self.junk) < MOST_JUNK:
+                self.junk.append(shown(name))
+        elif member.kind is not Kind.DIRECTORY:
+            self.files += 1
+            # One name more than one is as good as all of them.
+            if len(self.tops) < 2:
+                self.tops.add(name.partition("/")[0])
+            self.at_root = self.at_root or "/" not in name
         # Reading to the end is what proves that the archive is whole.
         while member.content is not None and (chunk := member.content.read(CHUNK)):
-            total += len(chunk)
-    for name, target in links.items():
-        if leads_out(name, links):
-            raise ProblemError("SOURCE-LINK-ESCAPE", member=name, target=target)
-    if not files:
-        raise ProblemError("SOURCE-EMPTY")
-    return ArtifactContents(files, total, tops.pop() if len(tops) == 1 and not at_root else "")
+            self.bytes += len(chunk)
+
+    def contents(self) -> ArtifactContents:
+        for name, target in self.links.items():
+            if leads_out(name, self.links):
+                raise ProblemError("SOURCE-LINK-ESCAPE", member=name, target=target)
+        if not self.files:
+            raise ProblemError("SOURCE-EMPTY")
+        wrapper = min(self.tops) if len(self.tops) == 1 and not self.at_root else ""
+        # TensorFlow Serving looks for directories that are named by a version.
+        wrapper = "" if wrapper.isdecimal() else wrapper
+        return ArtifactContents(self.files, self.bytes, wrapper, tuple(self.junk), self.junk_count)

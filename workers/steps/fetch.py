@@ -1,7 +1,7 @@
 """fetch: from an upload, a Git repository or an image's bundle to one normalised archive, a checked spec and artifact.
 
-Establishes ``archive_sha256, archive_bytes, files, spec, artifact_sha256, artifact_bytes, artifacts, commit``, and for
-an image ``image`` (see ``workers.sources.image.stage``).
+Establishes ``archive_sha256, archive_bytes, files, spec, artifact_sha256, artifact_bytes, artifact_unpacked_bytes,
+artifacts, commit``, and for an image ``image`` (see ``workers.sources.image.stage``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from listings.spec import SpecErrors, SpecProblem, VersionSpec, from_data, parse
 from listings.spec.document import MAX_CHARACTERS
 from workers.sources import git, image
 from workers.sources.archive import Normalised, normalise
-from workers.sources.artifact import examine
+from workers.sources.artifact import ArtifactContents, examine
 from workers.sources.members import Limits, readable
 from workers.sources.reading import extract_tree, read_file
 from workers.steps.contract import StepContext
@@ -145,9 +145,12 @@ def _artifacts(
     """The model's own archives, checked: the uploaded one, else those in the source, as facts.
 
     ``artifact_sha256`` and ``artifact_bytes`` are those of the one archive, None where there is none;
-    ``artifacts`` has the same of each container of a pipeline that has one.
+    ``artifacts`` has the same of each container of a pipeline that has one. ``artifact_unpacked_bytes`` is the sum of
+    all, None where there is none.
     """
-    facts: dict[str, Any] = {"artifact_sha256": None, "artifact_bytes": None, "artifacts": {}}
+    facts: dict[str, Any] = {
+        "artifact_sha256": None, "artifact_bytes": None, "artifact_unpacked_bytes": None, "artifacts": {},
+    }  # fmt: skip
     links = spec.inference.Containers if spec.inference else []
     in_image = spec.artifact is not None and spec.artifact.in_image
     unused = _why_unused(spec.kind, bool(links), in_image)
@@ -158,12 +161,15 @@ def _artifacts(
     context.log.section("Model artifacts")
     if not links:
         name, blob = _one_artifact(context, spec, normal, archive)
-        _examine(context, name, blob, checks)
-        return facts | {"artifact_sha256": blob.sha256, "artifact_bytes": blob.size}
+        unpacked = _examine(context, name, blob, checks)
+        return facts | {
+            "artifact_sha256": blob.sha256, "artifact_bytes": blob.size, "artifact_unpacked_bytes": unpacked,
+        }  # fmt: skip
     for link in links:
         if link.artifact is not None:
             name, blob = _in_source(link.artifact, normal, archive)
-            _examine(context, name, blob, checks)
+            unpacked = _examine(context, name, blob, checks)
+            facts["artifact_unpacked_bytes"] = (facts["artifact_unpacked_bytes"] or 0) + unpacked
             facts["artifacts"][link.ContainerHostname] = {"sha256": blob.sha256, "bytes": blob.size}
     return facts
 
@@ -176,16 +182,35 @@ def _why_unused(kind: str, is_pipeline: bool, in_image: bool) -> str:
     return "the spec says that the image holds the model" if in_image else ""
 
 
-def _examine(context: StepContext, name: str, blob: Blob, checks: list[CheckReport]) -> None:
-    """Add the checks of one archive. Raises ProblemError SOURCE-BAD-ARTIFACT."""
+def _examine(context: StepContext, name: str, blob: Blob, checks: list[CheckReport]) -> int:
+    """Add the checks of one archive; returns its unpacked bytes. Raises ProblemError SOURCE-BAD-ARTIFACT."""
     with blobs.open_blob(blob.sha256) as content:
         contents = examine(content, blob.size, name, context.stop.check)
     context.log.line(
         f"{name}: {contents.files} files, {readable(contents.bytes)} unpacked; sha256 {blob.sha256}", "slipway"
     )
     checks += [CheckReport(code, CheckOutcome.PASS) for code in ("SOURCE-NO-ARTIFACT", "SOURCE-BAD-ARTIFACT")]
-    outcome = CheckOutcome.WARN if contents.wrapper else CheckOutcome.PASS
-    checks.append(CheckReport("SOURCE-ARTIFACT-NESTED", outcome, {"name": name, "top": contents.wrapper}))
+    checks += _layout(contents, name)
+    return contents.bytes
+
+
+def _layout(contents: ArtifactContents, name: str) -> list[CheckReport]:
+    """How the model's files lie in their archive. SageMaker unpacks it as it is."""
+    nested = CheckOutcome.WARN if contents.wrapper else CheckOutcome.PASS
+    evidence = tuple(Evidence(path) for path in contents.junk)
+    patch = (
+        "COPYFILE_DISABLE=1 tar --exclude='._*' --exclude=.DS_Store --exclude=__MACOSX -czf model.tar.gz -C model .\n"
+    )
+    return [
+        CheckReport("SOURCE-ARTIFACT-NESTED", nested, {"name": name, "top": contents.wrapper}),
+        CheckReport(
+            "SOURCE-ARTIFACT-JUNK",
+            CheckOutcome.WARN if contents.junk else CheckOutcome.PASS,
+            {"name": name, "count": str(contents.junk_count)},
+            evidence,
+            patch if contents.junk else "",
+        ),
+    ]
 
 
 def _one_artifact(context: StepContext, spec: VersionSpec, normal: Normalised, archive: Blob) -> tuple[str, Blob]:

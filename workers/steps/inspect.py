@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 
 from listings.problems import Owner, get
 from listings.reports import CheckOutcome, CheckReport, ProblemReport, StepReport
-from workers.images import Image, read_image
-from workers.images.checks import check_image, resolved
+from workers.images import Image, read_image, xray
+from workers.images.checks import Artifact, check_image, resolved
+from workers.images.credentials import find_in_value
+from workers.logs.redact import MASK
 from workers.registries import RegistryClient, staging
 from workers.scanners.operating_system import identify
 from workers.steps.contract import StepContext
@@ -21,9 +24,10 @@ KEPT_ITEMS, KEPT_CHARACTERS = 200, 2000
 def execute(context: StepContext) -> StepReport:
     spec = context.facts["fetch"]["spec"]
     image = staged_image(context)
-    _tell(context, image)
+    log_lines = _tell(context, image)
     wants_train, wants_serve = bool(spec.get("training")), bool(spec.get("inference"))
-    checks = check_image(image, train=wants_train, serve=wants_serve)
+    artifact = _artifact(context.facts["fetch"])
+    checks = check_image(image, train=wants_train, serve=wants_serve, artifact=artifact, log_lines=log_lines)
     facts = image_facts(image)
     facts["train"] = resolved(image, "train") if wants_train else None
     facts["serve"] = resolved(image, "serve") if wants_serve else None
@@ -44,11 +48,23 @@ def staged_image(context: StepContext) -> Image:
         )
 
 
-def _tell(context: StepContext, image: Image) -> None:
+def _artifact(fetched: Mapping[str, Any]) -> Artifact | None:
+    """The model's archive, or those of a pipeline together, as ``fetch`` has measured them."""
+    packed = fetched.get("artifact_bytes") or sum(each["bytes"] for each in (fetched.get("artifacts") or {}).values())
+    return Artifact(packed, fetched.get("artifact_unpacked_bytes") or 0) if packed else None
+
+
+def _tell(context: StepContext, image: Image) -> list[int]:
+    """Log the layers; returns the line of each."""
     context.log.section("Layers")
+    numbers = []
     for number, layer in enumerate(image.layers, 1):
         size = f"{layer.facts.bytes / 1e6:.1f} MB, {len(layer.facts.entries)} files"
-        context.log.line(f"{number}: {size}: {layer.created_by or 'unknown instruction'}"[:500], "slipway")
+        line = f"{number}: {size}: {layer.created_by or 'unknown instruction'}"[:500]
+        numbers.append(context.log.line(line, "slipway"))
+    if told := xray.sentence(image):
+        context.log.line(told, "slipway")
+    return numbers
 
 
 def image_facts(image: Image) -> dict[str, Any]:
@@ -67,22 +83,20 @@ def image_facts(image: Image) -> dict[str, Any]:
         "exposed_ports": config.exposed_ports[:KEPT_ITEMS],
         "bytes_compressed": sum(layer.facts.bytes_compressed for layer in image.layers),
         "bytes_uncompressed": sum(layer.facts.bytes for layer in image.layers),
-        "layers": [
-            {
-                "digest": layer.facts.digest,
-                "bytes_compressed": layer.facts.bytes_compressed,
-                "bytes": layer.facts.bytes,
-                "created_by": layer.created_by,
-            }
-            for layer in image.layers
-        ],
+        "layers": xray.layer_facts(image),
+        "xray": xray.summary(image),
         "os_release": system.fields if system else {},
         "config_digest": image.config_digest,
     }
 
 
 def _kept(values: dict[str, str]) -> dict[str, str]:
-    return {name[:KEPT_CHARACTERS]: value[:KEPT_CHARACTERS] for name, value in list(values.items())[:KEPT_ITEMS]}
+    """Without the values that look like credentials: facts are shown."""
+    kept = list(values.items())[:KEPT_ITEMS]
+    return {
+        name[:KEPT_CHARACTERS]: MASK if find_in_value(name, value[:64_000]) else value[:KEPT_CHARACTERS]
+        for name, value in kept
+    }
 
 
 def _worst(checks: tuple[CheckReport, ...]) -> ProblemReport | None:
