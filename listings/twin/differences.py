@@ -50,8 +50,9 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "input modes",
-        "File, FastFile, Pipe",
-        "File and FastFile, both as plain files; Pipe alone is refused (`TEST-INPUT-MODE`)",
+        "FastFile fetches a file when it is read; Pipe streams from S3",
+        "FastFile is a read-only directory with all files in it; Pipe is a named pipe fed from the sample, all of a "
+        "channel's files one after the other",
     ),
     Difference(
         "who sends requests",

@@ -1,11 +1,11 @@
-"""What a training container's exit code tells, beyond the number."""
+"""What a container's exit code tells, beyond the number."""
 
 from __future__ import annotations
 
 #: Exit code -> what happened, and where to look.
 MEANINGS = {
     1: "its own exit code; for Python, an exception that nobody caught",
-    2: "its own exit code; often an argument that it did not understand: it is given the word train",
+    2: "its own exit code; often an argument that it did not understand: it is given the word train or serve",
     126: "the program was found but could not be executed; look for the executable bit, and for what its #! line names",
     127: "a program was not found; look at the PATH, at the #! line and its line end, and at what scripts call",
     132: "it used a CPU instruction that this host lacks (SIGILL); build for plain x86-64, or choose at run time",
