@@ -21,6 +21,7 @@ from workers.sandbox import outgoing
 from workers.sandbox.holder_image import ensure_holder_image
 from workers.sandbox.model_files import Limits
 from workers.sandbox.phase import Bench, Outcome
+from workers.sandbox.resources.advisor import advise
 from workers.sandbox.resources.profile import Profile, profile_for
 from workers.sandbox.samples import Samples, wanted_by
 from workers.sandbox.serving import batch
@@ -92,7 +93,7 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
                 outcomes.append(
                     batch.run(bench, test_inference, spec.inference, samples, model, profiles["serve"], served)
                 )
-    return _report(outcomes, profiles, model_sha256)
+    return _report(spec, outcomes, profiles, model_sha256)
 
 
 def _input_mode(spec: VersionSpec) -> str:
@@ -116,13 +117,17 @@ def _model(trained: Path | None, sha256: str | None) -> Iterator[IO[bytes] | Non
         yield None
 
 
-def _report(outcomes: list[Outcome], profiles: dict[str, Profile], model_sha256: str | None) -> StepReport:
+def _report(
+    spec: VersionSpec, outcomes: list[Outcome], profiles: dict[str, Profile], model_sha256: str | None
+) -> StepReport:
     calls = [call for outcome in outcomes for call in outcome.outgoing]
     problem = next((outcome.problem for outcome in outcomes if outcome.problem), None)
     broken = problem is not None and problem.code in BROKEN_RUN
     checks = [check for outcome in outcomes for check in outcome.checks]
     checks.append(outgoing.check(calls, sum(outcome.lost_calls for outcome in outcomes), broken))
     checks += [_size_check(profile) for profile in dict.fromkeys(profiles.values())]
+    advice, instance_checks = advise(spec, outcomes, profiles)
+    checks += instance_checks
     by_phase: dict[str, dict[str, Any] | None] = {outcome.phase: outcome.facts for outcome in outcomes}
     facts = {
         "profile": list(profiles.values())[-1].as_json(),
@@ -134,6 +139,7 @@ def _report(outcomes: list[Outcome], profiles: dict[str, Profile], model_sha256:
         "outgoing": calls,
         "runs": [outcome.run_facts() for outcome in outcomes],
         "peak_memory_bytes": max((outcome.peak_memory for outcome in outcomes), default=0),
+        **advice,
     }
     return StepReport(facts=facts, checks=tuple(checks), problem=problem)
 
