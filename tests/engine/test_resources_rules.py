@@ -21,11 +21,13 @@ from workers.sandbox.holder import observe
 from workers.sandbox.network import Network
 from workers.sandbox.phase import Outcome
 from workers.sandbox.resources import advisor, instances
+from workers.sandbox.resources.budget import PATIENCE, TOO_DEEP, DiskBudget
 from workers.sandbox.resources.instances import OWN_FILE, instance_table
 from workers.sandbox.resources.profile import GIB, Profile, instance_sizes
 from workers.sandbox.resources.reading import Cgroup, from_engine
 from workers.sandbox.resources.series import MAX_POINTS, Series
 from workers.sandbox.subject import MAX_KEPT_BYTES, OutputPump
+from workers.steps.contract import Stop
 
 CONTAINER = "c0ffee" * 10 + "0042"
 
@@ -271,6 +273,55 @@ def test_of_very_many_open_ports_the_one_that_matters_is_told(tmp_path: Path) ->
     found = observe.listening(str(tmp_path))
     assert len(found) == observe.MAX_LISTENING
     assert found[0] == {"address": "0.0.0.0", "port": 8080}
+
+
+class Space:
+    """A holder and an engine that say what they are told to."""
+
+    def __init__(self, **volume: Any) -> None:
+        self.volume = {"bytes": 0, "entries": 0, "too_deep": False, "free_bytes": 10 * GIB, "free_entries": 0} | volume
+        self.layer = 0
+        self.api = self
+
+    def call(self, do: str, stop: Stop, **arguments: Any) -> dict[str, Any]:
+        return self.volume
+
+    def containers(self, **arguments: Any) -> list[dict[str, int]]:
+        return [{"SizeRw": self.layer}]
+
+
+def budget(space: Space) -> DiskBudget:
+    found = DiskBudget(space, space, profile(), Stop(), ["/opt/ml"])  # type: ignore[arg-type]
+    found.begin("container")
+    return found
+
+
+def test_a_disk_that_runs_full_is_the_containers_doing_only_where_that_is_known() -> None:
+    """It may hold on to deleted files, which nobody can measure; or a neighbour fills the disk."""
+    space = Space()
+    watched = budget(space)
+    assert watched.exceeded() == ""
+    space.volume["free_bytes"] = 100 << 20
+    with pytest.raises(ProblemError) as raised:
+        watched.exceeded()
+    assert raised.value.code == "TEST-HOST-DISK"
+    space.volume["bytes"] = 257 << 20
+    assert "257 MiB written" in watched.exceeded()
+
+
+def test_a_disk_that_was_full_already_stops_nobody_who_writes_little() -> None:
+    assert budget(Space(free_bytes=100 << 20)).exceeded() == ""
+
+
+def test_a_layer_that_cannot_be_measured_for_long_is_stopped() -> None:
+    space = Space()
+    watched = budget(space)
+    space.layer = -1
+    reasons = []
+    for _ in range(PATIENCE):
+        watched._next_layer = 0.0
+        reasons.append(watched.exceeded())
+    assert reasons == [""] * (PATIENCE - 1) + [TOO_DEEP]
 
 
 class Flood:
