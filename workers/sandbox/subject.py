@@ -39,7 +39,7 @@ MAX_TIMED_LINES = 10_000
 LINE_COST = 64
 MAX_MEMORY_KILLS = 20
 #: The engine's words, at start, for an image that cannot be run as it is configured.
-NOT_STARTABLE = ("exec", "starting container process", "unable to find user", "unable to find group")
+NOT_STARTABLE = ("exec", "starting container process", "error mounting", "unable to find user", "unable to find group")
 
 
 @dataclass(frozen=True, slots=True)
