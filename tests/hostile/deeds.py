@@ -27,7 +27,7 @@ DEEDS: tuple[tuple[str, str, str], ...] = (
     ("sparse", "truncate -s 1T /opt/ml/model/huge", "TEST-DISK"),
     ("deep", "d=$(printf '%0250d' 0); cd /opt/ml/model; for i in $(seq 60); do mkdir $d; cd $d; done; sleep 60",
      "TEST-DISK"),
-    ("log", "keep; l=$(printf '%04000d' 0); yes $l | head -c 1000000000", ""),
+    ("log", "keep; l=$(printf '%04000d' 0); yes $l | head -c 20000000; yes | tr -d '\\n' | head -c 1000000000", ""),
     ("empty-lines", "keep; yes '' | head -c 300000", ""),
     ("deaf", "trap '' HUP INT QUIT TERM; while :; do sleep 1; done", "TEST-TRAIN-TIMEOUT"),
     ("devices", "keep; cd /opt/ml/model; mknod c c 1 5; mknod b b 8 0; mkfifo p; ln -s /etc/passwd out", ""),
@@ -74,6 +74,6 @@ tests:
 def source(mode: str) -> bytes:
     """A build context of the one image, told to do this deed."""
     cases = "".join(f"{name}) {lines} ;;\n" for name, lines, _ in DEEDS)
-    spec = SPEC.format(mode=mode, seconds=8 if mode == "deaf" else 400)
+    spec = SPEC.format(mode=mode, seconds=10 if mode == "deaf" else 400)
     files = {"Dockerfile": DOCKERFILE, "train": f"{HEAD}{cases}esac\n", "slipway.yaml": spec, "train.csv": "1,2\n"}
     return packed(files)

@@ -104,7 +104,8 @@ def _listed(spec: VersionSpec) -> dict[str, Iterable[str]]:
 
 
 def _used(outcomes: Sequence[Outcome], profiles: Mapping[str, Profile], phase: str) -> Used | None:
-    """All runs of a kind together ("serve", "serve-batch"), as far as they were judged."""
+    """All judged runs of a kind together ("serve", "serve-batch"). Whether they went well the first says: some others
+    are meant to fail."""
     runs = [
         outcome for outcome in outcomes
         if outcome.phase.partition("-")[0] == phase and outcome.network is Network.REFUSE and outcome.seconds
@@ -115,7 +116,7 @@ def _used(outcomes: Sequence[Outcome], profiles: Mapping[str, Profile], phase: s
     return Used(
         profile=profiles[phase],
         peak=max(run.peak_memory for run in runs),
-        whole=all(run.problem is None for run in runs),
+        whole=all(run.problem is None for run in runs if run.phase == phase),
         out_of_memory=any(outcome in (CheckOutcome.WARN, CheckOutcome.FAIL) for outcome in memory),
     )
 
