@@ -43,6 +43,8 @@ PLAN = (
     Suite("postgresql-crash", ("crash",), "postgresql", workers=3, real=True),
     Suite("engine", ("engine",), "postgresql", workers=3, real=True),
     Suite("outages", ("outages",), "postgresql", workers=2, real=True),
+    # Alone, so that free disk and memory can be compared before and after.
+    Suite("hostile", ("hostile",), "postgresql", workers=1, real=True),
     Suite("e2e", ("e2e",), "postgresql", workers=1, real=True),
 )
 

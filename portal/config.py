@@ -107,6 +107,8 @@ class SlipwaySettings(BaseSettings):
     test_pids: int = 1024
     test_disk_mb: int = 4096
     test_inodes: int = 100_000
+    #: A table of instance types in place of Slipway's own (workers/sandbox/resources/instances.json): sizes and prices.
+    instances_file: Path | None = None
     #: What the isolated test's own container is built from: anything with Python 3.11 or newer.
     holder_base_image: str = "slipway.local/python:3.11-bookworm"
     ping_deadline_seconds: float = 480.0

@@ -11,7 +11,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from uuid import UUID
@@ -301,13 +301,25 @@ class Engine:
     def get_file(self, container: Container, path: str, max_bytes: int) -> bytes | None:
         """One regular file's content, at most ``max_bytes`` of it; None where there is no such file."""
         try:
-            chunks, _ = container.get_archive(path)
+            with (
+                self.archive(str(container.id), path) as chunks,
+                tarfile.open(fileobj=IterReader(chunks), mode="r|") as archive,
+            ):
+                member = archive.next()
+                source = archive.extractfile(member) if member is not None and member.isfile() else None
+                return source.read(max_bytes) if source is not None else None
         except NotFound:
             return None
-        with tarfile.open(fileobj=IterReader(chunks), mode="r|") as archive:
-            member = archive.next()
-            source = archive.extractfile(member) if member is not None and member.isfile() else None
-            return source.read(max_bytes) if source is not None else None
+
+    @contextmanager
+    def archive(self, container_id: str, path: str) -> Iterator[Iterator[bytes]]:
+        """The tar of what lies at ``path``, in pieces; what is not read by the end of the block is never sent.
+
+        Until then the engine holds the container, whose removal would wait for the last byte of a sparse terabyte.
+        Raises docker.errors.NotFound.
+        """
+        with self.stream("GET", f"/containers/{container_id}/archive", {"path": path}) as response:
+            yield response.iter_content(chunk_size=1 << 20)
 
     # -- streams ---------------------------------------------------------------------------------------
 

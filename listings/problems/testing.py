@@ -100,6 +100,22 @@ _BOTH_RUNS = (
         _SLIPWAY,
         "Run at the size of {instance_type}.",
     ),
+    _seller(
+        "TEST-INSTANCE",
+        "It does not fit on an instance type that is listed",
+        "By what the run used, or by their processor, these listed types cannot run it: {types}.",
+        "Take them out of the supported instance types in slipway.yaml, or make it use less memory. Buyers see every "
+        "listed type, and each needs a price.",
+        "SageMaker API, supported instance types; sizes in Slipway's dated table of instance types",
+        "It fits on every listed instance type.",
+    ),
+    _seller(
+        "TEST-VOLUMES",
+        "The image declares too many volumes",
+        "It has {count} VOLUME paths; Slipway tests images with {limit} at most.",
+        "Remove VOLUME lines from the Dockerfile: what a container on SageMaker writes is gone afterwards in any case.",
+        _SLIPWAY,
+    ),
 )
 
 _PLATFORM = (
@@ -108,6 +124,19 @@ _PLATFORM = (
         "The test host is too small",
         "The container ran out of memory at {limit_gib} GiB, which is less than {instance_type} has.",
         "Choose a smaller instance type in tests, or let the operator raise SLIPWAY_TEST_MEMORY_MB on a larger host.",
+    ),
+    _platform(
+        "TEST-HOST-DISK",
+        "The test host's disk ran full during the test",
+        "The container was stopped: {reason}. It is not known to have written that itself.",
+        "Try again once there is room. If only this version meets it, it may hold on to files that it has deleted.",
+        NextAction.RETRY_STEP,
+    ),
+    _platform(
+        "TEST-INSTANCES-FILE",
+        "The table of instance types cannot be read",
+        "{path} is not like Slipway's own table: {reason}.",
+        "Mend the file that SLIPWAY_INSTANCES_FILE names, or unset it.",
     ),
     _platform(
         "TEST-NO-LIMITS",

@@ -16,6 +16,7 @@ from workers.engine import Engine
 from workers.sandbox.holder_client import ALONE, Holder, Place
 from workers.sandbox.network import Network
 from workers.sandbox.outgoing import describe
+from workers.sandbox.resources import volumes
 from workers.sandbox.resources.profile import Profile
 from workers.sandbox.staged import StagedImage
 from workers.sandbox.subject import Exit, Subject
@@ -119,11 +120,14 @@ def containers(
         volume = f"slipway-{bench.name}-{outcome.phase}"
         bench.engine.create_volume(name=volume, labels=bench.labels)
         stack.callback(bench.engine.remove_volume, volume)
-        mount = Mount(target=path, source=volume, type="volume", no_copy=True)
-        mounts = [mount, *more]
+        own = volumes.declared(bench.engine, bench.image, volume, path)
+        for other in own:
+            bench.engine.create_volume(name=other.name, labels=bench.labels)
+            stack.callback(bench.engine.remove_volume, other.name)
+        mounts = [Mount(target=path, source=volume, type="volume", no_copy=True), *more, *(v.for_holder() for v in own)]
         holder = Holder.start(bench.engine, bench.holder_image, bench.labels, mounts, bench.stop, bench.network, place)
         stack.callback(holder.close)
-        subject = Subject(bench.engine, holder, profile, bench.log, bench.stop, path)
+        subject = Subject(bench.engine, holder, profile, bench.log, bench.stop, path, own)
         stack.callback(subject.close)
         try:
             yield holder, subject, volume
@@ -131,11 +135,11 @@ def containers(
             if get(error.code).owner is not Owner.SELLER:
                 raise
             outcome.failed(error.code, error.report.evidence, **error.report.params)
-        outcome.peak_memory = subject.peak_memory
         if subject.created:
             outcome.seconds = subject.lived
             _record_calls(outcome, holder, subject)
             _judge_processes(outcome, subject)
+            _account(outcome, subject)
 
 
 def until_stopped(chunks: Iterable[bytes], stop: Stop) -> Iterator[bytes]:
@@ -157,6 +161,29 @@ def _record_calls(outcome: Outcome, holder: Holder, subject: Subject) -> None:
     found = holder.call("attempts", subject.stop)
     outcome.outgoing = describe(outcome.phase, outcome.network, found["attempts"], subject.pump)
     outcome.lost_calls, outcome.unseen_packets = int(found["overflow"]), int(found["dropped_packets"])
+
+
+def _account(outcome: Outcome, subject: Subject) -> None:
+    """What it used over time, and whether the kernel killed a process at the very end: that comes to be known late."""
+    if subject.started and not subject.out_of_memory:
+        subject.look_for_memory_kills(late=False)
+        if subject.out_of_memory:
+            _amend_memory(outcome, subject)
+    outcome.peak_memory = subject.peak_memory
+    outcome.resources = subject.series()
+    for seconds in subject.memory_kills:
+        text = "the kernel killed a process for memory"
+        outcome.mark(seconds, "out-of-memory", text, subject.pump.nearest_line(seconds))
+
+
+def _amend_memory(outcome: Outcome, subject: Subject) -> None:
+    """The run went on to its end, so that it warns."""
+    for index, check in enumerate(outcome.checks):
+        if check.code == "TEST-MEMORY" and check.outcome is CheckOutcome.PASS:
+            peak = str(subject.peak_memory >> 20)
+            outcome.checks[index] = CheckReport(
+                check.code, CheckOutcome.WARN, check.params | {"peak_mb": peak}, subject.last_lines(5)
+            )
 
 
 def _judge_processes(outcome: Outcome, subject: Subject) -> None:

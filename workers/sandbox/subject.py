@@ -21,8 +21,10 @@ from workers.engine import LABEL_ROLE, Engine
 from workers.logs.lines import LineSplitter
 from workers.sandbox.attach import STDOUT, Attachment
 from workers.sandbox.holder_client import Holder
+from workers.sandbox.resources.budget import DiskBudget
 from workers.sandbox.resources.meter import Meter
-from workers.sandbox.resources.profile import DISK_RESERVE_BYTES, Profile
+from workers.sandbox.resources.profile import Profile
+from workers.sandbox.resources.volumes import ImageVolume
 from workers.sandbox.staged import StagedImage
 from workers.steps.contract import Log, Stop
 
@@ -33,6 +35,11 @@ CANCEL_GRACE_SECONDS = 5
 SIGTERM_EXIT = 143
 MAX_KEPT_BYTES = 8 << 20
 MAX_TIMED_LINES = 10_000
+#: What a kept line costs besides its characters: a flood of empty ones is a flood, too.
+LINE_COST = 64
+MAX_MEMORY_KILLS = 20
+#: The engine's words, at start, for an image that cannot be run as it is configured.
+NOT_STARTABLE = ("exec", "starting container process", "error mounting", "unable to find user", "unable to find group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +106,9 @@ class OutputPump:
         else:
             self._last.append(timed)
         self._kept.append((seconds, text))
-        self._kept_bytes += len(text)
+        self._kept_bytes += len(text) + LINE_COST
         while self._kept_bytes > MAX_KEPT_BYTES:
-            self._kept_bytes -= len(self._kept.popleft()[1])
+            self._kept_bytes -= len(self._kept.popleft()[1]) + LINE_COST
 
 
 def _finished_at(state: Mapping[str, Any]) -> float:
@@ -115,14 +122,18 @@ def _finished_at(state: Mapping[str, Any]) -> float:
 class Subject:
     """One run of the image under test. Use ``start``, then ``tick`` often, then ``close``."""
 
-    def __init__(self, engine: Engine, holder: Holder, profile: Profile, log: Log, stop: Stop, path: str) -> None:
+    def __init__(
+        self, engine: Engine, holder: Holder, profile: Profile, log: Log, stop: Stop, path: str,
+        volumes: tuple[ImageVolume, ...] = (),
+    ) -> None:  # fmt: skip
         self.engine, self.holder, self.profile, self.log, self.stop = engine, holder, profile, log, stop
-        self.path = path
+        self._volumes = volumes
         self.created = False
         self.out_of_memory = False
+        #: When the kernel killed one of its processes for memory, in seconds since the start; the first few.
+        self.memory_kills: list[float] = []
         self.meter: Meter | None = None
-        self._next_layer_check = 0.0
-        self._layer_bytes = 0
+        self._budget = DiskBudget(engine, holder, profile, stop, [path, *(volume.seen for volume in volumes)])
         # Set when the output has ended, or the step is told to stop.
         self._news = threading.Event()
         self._quick_looks = QUICK_LOOKS
@@ -136,7 +147,7 @@ class Subject:
             "command": [command],
             "labels": {**labels, LABEL_ROLE: "subject"},
             "network_mode": self.holder.network_mode,
-            "mounts": mounts,
+            "mounts": [*mounts, *(volume.for_subject() for volume in self._volumes)],
             "environment": dict(env),
             **self.profile.container_options(),
         }
@@ -146,8 +157,15 @@ class Subject:
             # Another test of the same digest has just ended, or an operator has pruned the engine.
             image.pull()
             self.container = self.engine.create_container(image.name, **options)
+        except APIError as error:
+            if error.status_code != 400:
+                raise
+            # Such as a VOLUME that no container can have.
+            detail = Evidence(str(error.explanation or error))
+            raise ProblemError("TEST-NO-PROGRAM", evidence=(detail,), command=command) from error
         self.id = str(self.container.id)
         self.created = True
+        self._budget.begin(self.id)
         self._attachment = Attachment(self.engine, self.id)
         self.pump = OutputPump(self._attachment, self.log, self._news.set)
 
@@ -162,17 +180,21 @@ class Subject:
             detail = str(error.explanation or error)
             if self.holder.has_ended():
                 raise ProblemError("TEST-HOLDER", reason="it ended", evidence=(Evidence(detail),)) from error
-            if error.status_code in (400, 404, 500) and ("exec" in detail or "starting container process" in detail):
+            if error.status_code in (400, 404, 500) and any(words in detail for words in NOT_STARTABLE):
                 raise ProblemError("TEST-NO-PROGRAM", evidence=(Evidence(detail),), command=command) from error
             raise
-        self.meter = Meter(self.engine, self.id)
+        self.meter = Meter(self.engine, self.id, self.started)
 
     @property
     def peak_memory(self) -> int:
-        """Bytes; 0 where it ended before the first reading. What ran out of memory had all of it."""
+        """Bytes without the file cache; 0 where it ended before the first reading. What ran out of memory had all."""
         if self.out_of_memory:
             return self.profile.memory_bytes
         return self.meter.peak_memory if self.meter else 0
+
+    def series(self) -> dict[str, list[float]]:
+        """What it used over time."""
+        return self.meter.series.as_json() if self.meter else {}
 
     @property
     def most_processes(self) -> int:
@@ -201,6 +223,8 @@ class Subject:
         state = self.engine.api.inspect_container(self.id)["State"]
         if not state["Running"]:
             return self._ended(state)
+        if self.meter is not None:
+            self.meter.look(int(state["Pid"]))
         self._check_disk()
         return None
 
@@ -218,47 +242,32 @@ class Subject:
         self._check_disk()
         code = int(state["ExitCode"])
         self._lived = self._lived or self.seconds
-        self.out_of_memory = bool(state.get("OOMKilled")) or self.oom_events(late=code not in (0, SIGTERM_EXIT)) > 0
+        self.look_for_memory_kills(late=code not in (0, SIGTERM_EXIT))
+        self.out_of_memory = self.out_of_memory or bool(state.get("OOMKilled"))
         return Exit(code, self.out_of_memory, self.seconds, str(state.get("Error", "")))
 
-    def oom_events(self, *, late: bool) -> int:
-        """How often the kernel killed one of its processes for memory: also where the main process lived on.
+    def look_for_memory_kills(self, *, late: bool) -> None:
+        """Whether the kernel killed any of its processes for memory, also where the main process lived on.
 
         ``late``: wait up to a second for events that are on their way.
         """
         now = time.time()
-        since = now - (time.monotonic() - self.started) - 5
         until = str(int(now) + 1) if late else f"{now:.6f}"
         wanted = {"container": self.id, "event": "oom"}
         with spans.span("engine"):
-            return sum(1 for _ in self.engine.api.events(since=int(since), until=until, filters=wanted))
+            events = self.engine.api.events(since=int(self._started_at) - 5, until=until, filters=wanted, decode=True)
+            times = [event["timeNano"] / 1e9 - self._started_at for event in events]
+        self.memory_kills = [max(0.0, seconds) for seconds in times[:MAX_MEMORY_KILLS]]
+        counted = self.meter.memory_kills if self.meter else 0
+        self.out_of_memory = self.out_of_memory or bool(times) or counted > 0
 
     def _check_disk(self) -> None:
-        profile = self.profile
-        volume = self.holder.call(
-            "measure", self.stop, path=self.path, max_bytes=profile.disk_bytes, max_entries=profile.inodes
-        )
-        used = volume["bytes"] + self._layer()
-        reason = ""
-        if used > profile.disk_bytes:
-            reason = f"{used >> 20} MiB written, {profile.disk_bytes >> 20} MiB allowed"
-        elif volume["entries"] > profile.inodes or volume["too_deep"]:
-            reason = f"more than {profile.inodes} files and directories, or a path too deep to follow"
-        elif volume["free_bytes"] < DISK_RESERVE_BYTES and used > DISK_RESERVE_BYTES // 4:
-            reason = f"only {volume['free_bytes'] >> 20} MiB are left on the test host's disk"
+        reason = self._budget.exceeded()
+        if self.meter is not None:
+            self.meter.series.note_disk(self._budget.used)
         if reason:
             self.engine.kill_container(self.id)
             raise ProblemError("TEST-DISK", reason=reason, evidence=self.last_lines(5))
-
-    def _layer(self) -> int:
-        """Bytes in the writable layer. The engine walks it to answer, so the dearer that is, the rarer it is asked."""
-        now = time.monotonic()
-        if now >= self._next_layer_check:
-            found = self.engine.api.containers(all=True, size=True, filters={"id": self.id})
-            self._layer_bytes = int(found[0].get("SizeRw") or 0) if found else 0
-            cost = time.monotonic() - now
-            self._next_layer_check = time.monotonic() + max(1.0, 10 * cost)
-        return self._layer_bytes
 
     def last_lines(self, count: int = 12) -> tuple[Evidence, ...]:
         """The container's last output as evidence, each line linked to the log."""

@@ -23,6 +23,7 @@ from workers.sandbox.model_files import Limits
 from workers.sandbox.network import Network
 from workers.sandbox.phase import Bench, Outcome
 from workers.sandbox.plan import BROKEN_RUN, Plan, diagnosis_limit
+from workers.sandbox.resources.advisor import advise
 from workers.sandbox.resources.profile import Profile, profile_for
 from workers.sandbox.samples import Samples, wanted_by
 from workers.sandbox.serving import batch
@@ -86,7 +87,7 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
         test = spec.tests.training or TrainingTest()
         in_time = plan.has_time(float(test.timeout_seconds))
         plan.add(*hosts.run(bench, spec.training, test, samples, profiles["train"], in_time=in_time))
-    return _report(plan, profiles, model_sha256)
+    return _report(spec, plan, profiles, model_sha256)
 
 
 def _train(
@@ -137,7 +138,7 @@ def _model(trained: Path | None, sha256: str | None) -> Iterator[IO[bytes] | Non
         yield None
 
 
-def _report(plan: Plan, profiles: dict[str, Profile], model_sha256: str | None) -> StepReport:
+def _report(spec: VersionSpec, plan: Plan, profiles: dict[str, Profile], model_sha256: str | None) -> StepReport:
     calls = [call for outcome in plan.outcomes for call in outcome.outgoing]
     egress = outgoing.check(
         calls,
@@ -152,6 +153,8 @@ def _report(plan: Plan, profiles: dict[str, Profile], model_sha256: str | None) 
         problem = ProblemReport(egress.code, egress.params, egress.evidence)
     checks = [check for outcome in plan.verdicts for check in outcome.checks]
     checks += [egress, *(_size_check(profile) for profile in dict.fromkeys(profiles.values()))]
+    advice, instance_checks = advise(spec, plan.verdicts, profiles)
+    checks += instance_checks
     by_phase: dict[str, dict[str, Any] | None] = {outcome.phase: outcome.facts for outcome in plan.verdicts}
     facts = {
         "profile": list(profiles.values())[-1].as_json(),
@@ -165,6 +168,7 @@ def _report(plan: Plan, profiles: dict[str, Profile], model_sha256: str | None) 
         "runs": [outcome.run_facts() for outcome in plan.outcomes],
         "runs_skipped": [skipped.as_json() for skipped in plan.skipped],
         "peak_memory_bytes": max((outcome.peak_memory for outcome in plan.verdicts), default=0),
+        **advice,
     }
     return StepReport(facts=facts, checks=tuple(checks), problem=problem)
 

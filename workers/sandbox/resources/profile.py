@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 from listings.problems import ProblemError
 from workers.engine import Engine
+from workers.sandbox.resources.instances import instance_table
 
 GIB = 1 << 30
-INSTANCES = Path(__file__).with_name("instances.json")
 #: Left free on the engine's file system, whatever the budget says.
 DISK_RESERVE_BYTES = 1 * GIB
 
@@ -58,11 +55,9 @@ class Profile:
         }
 
 
-@cache
 def instance_sizes() -> Mapping[str, tuple[float, float]]:
     """Instance type -> (vCPU, GiB), as of the date in the file."""
-    table = json.loads(INSTANCES.read_text(encoding="utf-8"))["types"]
-    return {name: (float(vcpu), float(gib)) for name, (vcpu, gib) in table.items()}
+    return {name: (instance.vcpus, instance.memory_gib) for name, instance in instance_table().types.items()}
 
 
 def require_limits(info: Mapping[str, Any]) -> None:
@@ -76,7 +71,7 @@ def require_limits(info: Mapping[str, Any]) -> None:
 def profile_for(engine: Engine, instance_type: str) -> Profile:
     """The run profile for ``instance_type`` ("" or an unknown one: the host's share).
 
-    Raises ProblemError TEST-NO-LIMITS.
+    Raises ProblemError TEST-NO-LIMITS, TEST-INSTANCES-FILE.
     """
     info = engine.info()
     require_limits(info)

@@ -84,8 +84,7 @@ def _collect(bench: Bench, outcome: Outcome, holder: Holder, subject: Subject) -
         outcome.failed("TEST-TRAIN-MODEL", subject.last_lines(5))
         return None
     target = bench.workdir / "model.tar.gz"
-    chunks, _ = holder.container.get_archive(MODEL)
-    with target.open("wb") as packed:
+    with target.open("wb") as packed, bench.engine.archive(str(holder.container.id), MODEL) as chunks:
         contents = collect(until_stopped(chunks, bench.stop), packed, Limits(profile.disk_bytes, profile.inodes))
     for name in contents.left_out[:20]:
         bench.log.line(f"left out of model.tar.gz: {name}", "slipway")
