@@ -115,6 +115,8 @@ def tested(**more: Any) -> dict[str, Any]:
             "load": load(), "memory_growth": {"requests": 1000, "first_bytes": 590 * MIB, "last_bytes": 612 * MIB},
             "execution_parameters": {"MaxConcurrentTransforms": 4, "BatchStrategy": "MULTI_RECORD"},
         },
+        "batch": {"first_ping_seconds": 1.1, "stop_seconds": 0.4, "exit_code": 0, "records": [
+            {"name": "three rows", "kind": "MultiRecord", "records": 100, "status": 200, "ms": 9.0}]},
         "model_sha256": "5e" * 32,
         "outgoing": [],
         "runs": [run("train", 12.1, 300 * MIB, [mark(0, "start", "train started", 1), mark(12.1, "end", "exit 0", 3)]),
@@ -176,6 +178,7 @@ def hostile() -> dict[str, Any]:
         "runs": [{"phase": HOSTILE, "network": HOSTILE, "marks": [mark(1, HOSTILE, HOSTILE, 3)] * 300,
                   "resources": {"seconds": list(range(5000)), "cpu": [1.0] * 5000, "memory": ["x"] * 5000,
                                 "disk": [0] * 5000}}] * 40,
+        "batch": {"records": [{"name": HOSTILE, "kind": HOSTILE, "records": "many"}] * 500},
         "advisor": [{"instance_type": HOSTILE, "use": HOSTILE, "fits": "no", "reason": HOSTILE}] * 500,
         "advice": {"cheapest": [HOSTILE], "price_date": {"a": 1}},
         "peak_memory_bytes": "much",

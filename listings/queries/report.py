@@ -39,7 +39,8 @@ def report_of(run: Run) -> Report:
     return Report(
         run=_run_id(run), attempts={name: attempt.number for name, attempt in attempts.items()},
         verdict=verdict, stages=stages_of(checks), checks=checks,
-        training=reading.training(test), inference=reading.inference(test), outgoing=calls, outgoing_more=more,
+        training=reading.training(test), inference=reading.inference(test), batch=reading.batch(test),
+        outgoing=calls, outgoing_more=more,
         peak_memory_bytes=reading.number(test.get("peak_memory_bytes")), profile=reading.profile(test),
         runs=reading.twin_runs(test), advice=reading.advice(test),
         image=reading.image(facts.get(StepName.INSPECT, {}), digest, system),
@@ -197,7 +198,9 @@ def version_part(run: Run, facts: dict[str, Any]) -> dict[str, Any]:
     test = reading.mapping(facts.get(StepName.TEST))
     calls, _ = reading.calls(test)
     peak = reading.number(test.get("peak_memory_bytes"))
+    trained = reading.training(test)
     return {
+        "metrics": trained.metrics if trained else (),
         "plot": drawn.main_resources(reading.twin_runs(test), calls),
         "profile": reading.profile(test), "advice": reading.advice(test), "peak": peak, "against": default_before(run),
     }  # fmt: skip

@@ -162,7 +162,7 @@ def _run_part(run: Run) -> dict[str, Any]:
         "check_count": count,
         "facts": facts,
         "image_digest": verdicts.staged_image(facts).get("digest", ""),
-        "outgoing": facts.get("test", {}).get("outgoing", []),
+        "outgoing": verdicts.refused_calls(facts.get("test", {})),
         "verdict": verdict,
         "is_active": run.state == RunState.ACTIVE,
         "twin": version_part(run, facts),

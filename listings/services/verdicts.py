@@ -57,10 +57,15 @@ def gate_facts(run: Run) -> gate.GateFacts:
         ) if scan else (),
         failed_checks=tuple(sorted(set(failed))),
         checks_total=checks.count(),
-        outgoing=sum(int(call.get("count", 1)) for call in test.get("outgoing", [])) if test is not None else None,
+        outgoing=sum(int(call.get("count", 1)) for call in refused_calls(test)) if test is not None else None,
         digest_built=staged_image(facts).get("digest", ""),
         digest_pushed=facts.get(StepName.PUSH, {}).get("digest", ""),
     )  # fmt: skip
+
+
+def refused_calls(test: Mapping[str, Any]) -> list[Any]:
+    """The outgoing calls of the test's run that decides; those of further runs are the same once more."""
+    return [call for call in test.get("outgoing") or [] if call.get("network", "refuse") == "refuse"]
 
 
 def latest_attempts(run: Run) -> list[Attempt]:

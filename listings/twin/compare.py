@@ -193,7 +193,10 @@ def _diff(was: RequestItem, now: RequestItem) -> tuple[str, ...]:
 
 
 def _calls(before: Sequence[Call], after: Sequence[Call]) -> Iterator[CallChange]:
-    old, new = ({(phase_title(call.phase), place(call)): None for call in calls} for calls in (before, after))
+    old, new = (
+        {(phase_title(call.phase), place(call)): None for call in calls if call.network in ("", "refuse")}
+        for calls in (before, after)
+    )
     changed = [("new", key) for key in new if key not in old] + [("gone", key) for key in old if key not in new]
     for change, (phase, where) in changed[:MOST_CALLS]:
         yield CallChange(phase=phase, place=where, change=change)

@@ -159,6 +159,23 @@ class Inference(Part):
     execution_parameters: dict[str, str] | None = None
 
 
+class BatchRecord(Part):
+    name: str
+    kind: str = Field(description="SingleRecord or MultiRecord.")
+    records: int | None
+    status: int | None
+    ms: float | None
+
+
+class Batch(Part):
+    """The server started once more as a batch transform job starts it."""
+
+    first_ping_seconds: float | None
+    stop_seconds: float | None
+    exit_code: int | None
+    records: tuple[BatchRecord, ...] = ()
+
+
 class Package(Part):
     manager: str
     name: str
@@ -238,6 +255,7 @@ class Report(Part):
     checks: tuple[CheckItem, ...] = Field(description="Failures first; a step's problem that is no check among them.")
     training: Training | None = None
     inference: Inference | None = None
+    batch: Batch | None = None
     outgoing: tuple[Call, ...] = ()
     outgoing_more: int = Field(0, description="Calls that are recorded but not listed here.")
     peak_memory_bytes: float | None = None

@@ -18,7 +18,8 @@ _TONES = {
 _FIRST = ("out-of-memory", "ping", "call", "signal", "load", "end", "start")
 _PHASES = {
     "train": "Training", "train-pipe": "Training in Pipe mode", "train-values": "Training with wrong values",
-    "train-stop": "Training, stopped", "train-hosts": "Training on two hosts", "serve": "Serving",
+    "train-stop": "Training, stopped", "train-empty": "Training with an empty channel",
+    "train-tuning": "Training in a tuning job", "train-hosts": "Training on two hosts", "serve": "Serving",
     "serve-batch": "Serving a batch job",
 }  # fmt: skip
 _NETWORKS = {"drop": "calls left unanswered", "diagnose": "calls answered to learn their purpose"}
@@ -52,8 +53,8 @@ def network_words(network: str) -> str:
 
 
 def resources(report: Report) -> list[Drawn]:
-    """The resource plot of every run that recorded any; the runs that decide first."""
-    drawn = [_resources(run, report.outgoing) for run in report.runs if run.resources.seconds]
+    """The resource plot of every run, of its marks alone where it recorded no more; the runs that decide first."""
+    drawn = [_resources(run, report.outgoing) for run in report.runs if run.resources.seconds or run.marks]
     return sorted(drawn, key=lambda each: not each.is_main)
 
 
@@ -89,8 +90,9 @@ def _resources(run: TwinRun, calls: Sequence[Call], keys: Iterable[str] = ()) ->
     words = network_words(run.network)
     title = phase_title(run.phase) + (f", {words}" if words else "")
     columns = ("Seconds", *(each.label for each in series))
+    table = table if series else ()
     note = f"peak {plots.short_memory(max(found.memory))}" if found.memory else ""
-    summary = ". ".join(_told(each, found.seconds) for each in series) + "."
+    summary = ". ".join(_told(each, found.seconds) for each in series) + "." if series else "Its marks are listed."
     return Drawn(title, summary, charts, columns, table, note, run.phase, _decides(run))
 
 
@@ -114,6 +116,7 @@ def _moments(run: TwinRun, calls: Sequence[Call]) -> list[plots.Moment]:
 
 def place(call: Call) -> str:
     where = call.host or call.address or "?"
+    where = f"[{where}]" if ":" in where else where
     return f"{where}:{call.port}" if call.port and call.protocol != "dns" else where
 
 

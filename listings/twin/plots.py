@@ -169,6 +169,7 @@ def timeline(
     for each in series:
         panels.append(_panel(each, along, across, at, at + panel_height, from_zero=from_zero))
         at += panel_height + 8
+    at += 0 if series else 18
     ticks = _ticks_along(scale_from_zero(end, max(2, width // 110)), end, across, write or short_seconds)
     return Chart(key, width, at + 14, left, right, top, at - 8, tuple(panels), ticks, tuple(markers))
 

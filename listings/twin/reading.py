@@ -9,6 +9,8 @@ from typing import Any
 
 from listings.twin.document import (
     Advice,
+    Batch,
+    BatchRecord,
     Call,
     Image,
     Inference,
@@ -183,6 +185,23 @@ def _request(sent: Facts) -> RequestItem:
         bytes=number(sent.get("bytes")), error=text(sent.get("error")), sha256=text(sent.get("sha256")),
         text=text(sent.get("text"), TEXT),
         differences=tuple(text(each, LINE) for each in items(sent.get("differences"), MAX_DIFFERENCES)),
+    )  # fmt: skip
+
+
+def batch(facts: Facts) -> Batch | None:
+    found = facts.get("batch")
+    if not isinstance(found, Mapping):
+        return None
+    records = (
+        BatchRecord(
+            name=text(row.get("name")), kind=text(row.get("kind")), records=whole(row.get("records")),
+            status=whole(row.get("status")), ms=number(row.get("ms")),
+        )
+        for row in rows(found.get("records"), MAX_REQUESTS)
+    )  # fmt: skip
+    return Batch(
+        first_ping_seconds=number(found.get("first_ping_seconds")), stop_seconds=number(found.get("stop_seconds")),
+        exit_code=whole(found.get("exit_code")), records=tuple(records),
     )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def test_a_passed_run_says_so_first_and_shows_what_was_measured(signed_in: Clien
     assert "1 could not be judged here" in words
     for part in ("Training job", "p99", "41 ms", "612 MiB", "validation:accuracy", "ml.t2.medium", "model.json",
                  "One line is 81 % of your image", "RUN pip install", "libtorch_cpu.so", "Where this test differs",
-                 "first good ping", "MULTI_RECORD", "590 MiB → 612 MiB"):  # fmt: skip
+                 "first good ping", "MULTI_RECORD", "MultiRecord, 100 records", "590 MiB → 612 MiB"):  # fmt: skip
         assert part in words, part
     assert page.index('id="skipped"') < page.index('id="figures"') < page.index('id="passed"')
     assert page.count('<svg class="trace is-wide') == page.count('<svg class="trace is-small') == 6
@@ -84,6 +84,9 @@ def test_a_failed_run_says_what_aws_would_say_and_how_to_mend_it(signed_in: Clie
     assert "Retry this step only" in words
     assert f"{address(run, '')}#test-1-L12" in page
     assert "answered, to learn more" in words
+    shown = signed_in.get(address(run, "")).content.decode()
+    assert "huggingface.co:443" in shown
+    assert "metadata.example" not in text_of(shown)  # seen in the diagnosis only, which decides nothing
     assert "GET /latest/" in words
 
 

@@ -157,3 +157,10 @@ def test_metrics_without_times_are_drawn_by_their_number() -> None:
     assert plot.columns == ("Value", "loss")
     assert plot.summary == "loss: 3 at first, 1 at last, from 1 to 3 in 3 values."
     assert not any(math.isnan(point) for dot in plot.charts[0].panels[0].dots for point in dot)
+
+
+def test_a_run_that_recorded_its_marks_alone_still_has_its_time_axis() -> None:
+    marks = [twin_facts.mark(0.5, "ping", "first good ping"), twin_facts.mark(3, "end", "ended")]
+    chart = plots.timeline("t", (), (), [plots.Moment(mark["seconds"], mark["text"]) for mark in marks], 660)
+    assert [tick.label for tick in chart.time_ticks][-1] == "3 s"
+    assert chart.top < chart.bottom < chart.height
