@@ -13,7 +13,7 @@ from typing import IO
 
 from listings.problems import ProblemError
 from listings.reports import Evidence
-from workers.engine import IterReader
+from workers.chunks import IterReader
 
 
 class UnsafeArchive(Exception):
