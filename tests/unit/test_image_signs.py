@@ -12,7 +12,8 @@ from tests.image_fixtures import PASS, SKIP, WARN, checks, complaints, image, la
 from tests.images_by_hand import directory, file, program, symlink
 from workers.images.checks.lines import unpinned
 
-SAMPLES = Path(__file__).resolve().parent.parent.parent / "samples"
+ROOT = Path(__file__).resolve().parent.parent.parent
+SAMPLES, STARTERS = ROOT / "samples", ROOT / "listings" / "starter_files"
 BASE = [program("bin/sh"), program("usr/bin/env"), program("usr/bin/python3"), directory("opt/program")]
 
 
@@ -195,6 +196,16 @@ def test_samples_raise_nothing(sample: str) -> None:
     assert complaints(made, train="train" in programs, serve=True) == []
     read = [evidence.text for evidence in checks(made, train=False, serve=True)["IMAGE-START-NETWORK"].evidence]
     assert read == ["/usr/local/bin/serve", "/opt/program/predictor.py"]
+
+
+@pytest.mark.parametrize("starter", ["algorithm", "model_package"])
+def test_starters_raise_nothing(starter: str) -> None:
+    source = STARTERS / starter
+    commands = [name for name in ("train", "serve") if (source / name).exists()]
+    programs = [program(f"usr/local/bin/{name}", (source / name).read_bytes()) for name in commands]
+    lines = [line for line in (source / "Dockerfile").read_text().splitlines() if line[:4] in ("RUN ", "COPY")]
+    made = layered([[*BASE, *programs], *([] for _ in lines)], ["FROM base", *lines])
+    assert complaints(made, train="train" in commands, serve=True) == []
 
 
 def test_hostile_scripts_are_bounded() -> None:
