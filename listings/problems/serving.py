@@ -8,6 +8,7 @@ _HOSTING = "SageMaker developer guide, Use Your Own Inference Code with Hosting 
 _BATCH = "SageMaker developer guide, Use Your Own Inference Code with Batch Transform"
 _API = "SageMaker runtime API, InvokeEndpoint; AWS Marketplace seller guide, requirements and restrictions"
 _ISOLATION = "SageMaker developer guide, Training and inference containers run in internet-free mode"
+_PIPELINE = "SageMaker developer guide, Run real-time predictions with an inference pipeline"
 _SLIPWAY = "Slipway, docs/twin.md"
 
 
@@ -47,10 +48,19 @@ _START = (
     _seller(
         "TEST-SERVE-LOOPBACK",
         "The server listens on itself only",
-        "Port 8080 is bound to {address}, so SageMaker, which calls from outside the container, cannot reach it.",
-        "Bind the server to 0.0.0.0:8080 instead of 127.0.0.1 or localhost.",
+        "Port {port} is bound to {address}, so SageMaker, which calls from outside the container, cannot reach it.",
+        "Bind the server to 0.0.0.0 instead of 127.0.0.1 or localhost.",
         _HOSTING,
-        "Port 8080 is open on every interface ({address}).",
+        "Port {port} is open on every interface ({address}).",
+    ),
+    _seller(
+        "TEST-PIPELINE-START",
+        "A container of the pipeline never answered /ping",
+        "Container {name} did not answer GET /ping with status 200 within {limit} seconds on port {port}, which "
+        "SAGEMAKER_BIND_TO_PORT gave it. The last answer: {answer}.",
+        "Listen on the port that the variable SAGEMAKER_BIND_TO_PORT names, and on 8080 only where it is not set.",
+        _PIPELINE,
+        "All {count} containers of the pipeline answer on the ports that they were given.",
     ),
     _seller(
         "TEST-SERVE-READY",

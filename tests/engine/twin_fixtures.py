@@ -88,8 +88,9 @@ class Twin:
 
     def run(
         self, image: str, spec: Mapping[str, Any], files: Mapping[str, bytes] | None = None,
-        artifact: bytes | None = None, stop: Stop | None = None,
+        artifact: bytes | None = None, stop: Stop | None = None, more: Mapping[str, Any] | None = None,
     ) -> Ran:  # fmt: skip
+        """``more``: further facts of fetch."""
         repository, digest = self.staged(image)
         source = blobs.store(tar_of(files or {"samples/train.csv": b"1\n2\n3\n"}))
         facts = {
@@ -97,6 +98,7 @@ class Twin:
                 "spec": {"slipway": 1, **spec},
                 "archive_sha256": source.sha256,
                 "artifact_sha256": blobs.store(artifact).sha256 if artifact is not None else None,
+                **(more or {}),
             },
             "build": {"staging_repository": repository, "digest": digest},
         }

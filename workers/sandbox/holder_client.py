@@ -8,7 +8,7 @@ import json
 import queue
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from workers.sandbox.holder.packets import NAMESERVER
 from workers.sandbox.network import Network
 from workers.steps.contract import Stop
 
+PORT = 8080
 READY_SECONDS = 30.0
 REPLY_SECONDS = 30.0
 HOST_NAME = "algo-1"  # SageMaker's name of the first host of a job
@@ -42,7 +43,8 @@ SYSCTLS = {"net.ipv4.icmp_echo_ignore_all": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP exchange with the container under test. ``error``: "" or refused, timeout, closed, not-http, io."""
+    """One HTTP exchange with the container under test. ``error``: "" or refused, timeout, closed, not-http, io.
+    ``link``: which container of a pipeline it came from, counted from 0."""
 
     error: str = ""
     detail: str = ""
@@ -52,6 +54,7 @@ class Answer:
     size: int = 0
     sha256: str = ""
     ms: float = 0.0
+    link: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class Holder:
         self.engine, self.container = engine, container
         self.ipv6 = False
         self.process = 0
+        #: Where requests go, one after the other: more than one in an inference pipeline.
+        self.ports: tuple[int, ...] = (PORT,)
         self._attachment = attachment
         self._ids = itertools.count(1)
         self._replies: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
@@ -160,22 +165,24 @@ class Holder:
     def request(
         self, method: str, path: str, stop: Stop, *, timeout: float, body: bytes = b"",
         headers: Mapping[str, str] | None = None, max_bytes: int = 1 << 20, padding: bytes = b"",
-        padding_times: int = 0,
+        padding_times: int = 0, ports: Sequence[int] = (),
     ) -> Answer:  # fmt: skip
-        """One HTTP exchange with 127.0.0.1:8080 inside the namespace. ``timeout``: seconds for the whole of it.
+        """One HTTP exchange with 127.0.0.1 inside the namespace, through ``ports`` in turn (if none, the holder's own).
+        ``timeout``: seconds for the whole of it.
 
         The holder itself adds ``padding`` to the body, ``padding_times``.
         """
         reply = self.call(
             "request", stop, timeout + REPLY_SECONDS, method=method, path=path, timeout=timeout,
             headers=dict(headers or {}), body=base64.b64encode(body).decode(), max_bytes=max_bytes,
-            padding=base64.b64encode(padding).decode(), padding_times=padding_times,
+            padding=base64.b64encode(padding).decode(), padding_times=padding_times, ports=list(ports or self.ports),
         )  # fmt: skip
+        link, ms = int(reply["link"]), float(reply["ms"])
         if "status" not in reply:
-            return Answer(error=str(reply.get("error", "io")), detail=str(reply.get("detail", "")), ms=reply["ms"])
+            return Answer(error=str(reply.get("error", "io")), detail=str(reply.get("detail", "")), ms=ms, link=link)
         return Answer(
             status=int(reply["status"]), headers=reply["headers"], body=base64.b64decode(reply["body"]),
-            size=int(reply["bytes"]), sha256=str(reply["sha256"]), ms=float(reply["ms"]),
+            size=int(reply["bytes"]), sha256=str(reply["sha256"]), ms=ms, link=link,
         )  # fmt: skip
 
     def _await_ready(self, stop: Stop) -> None:

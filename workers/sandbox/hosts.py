@@ -3,7 +3,7 @@ nothing between them but a cable from one closed namespace to the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,13 +15,13 @@ from listings.reports import CheckOutcome, CheckReport
 from listings.spec.models import Training, TrainingTest
 from workers.sandbox.exits import meaning_of
 from workers.sandbox.holder_client import HOST_NAME, Holder, Place
+from workers.sandbox.named_log import NamedLog
 from workers.sandbox.phase import ML, MODEL, Bench, Outcome, containers, send_archive
 from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
 from workers.sandbox.subject import CANCEL_GRACE_SECONDS, Exit, Subject
 from workers.sandbox.training.job import environment
 from workers.sandbox.training.layout import FILE, JobInput, job_input, write_training_tar
-from workers.steps.contract import Log
 
 CODE = "TEST-TRAIN-HOSTS"
 HOSTS = {HOST_NAME: "10.255.77.1", "algo-2": "10.255.77.2"}
@@ -45,25 +45,6 @@ class Machine:
     def as_json(self) -> dict[str, Any]:
         code = self.ended.code if self.ended else None
         return {"host": self.name, "exit_code": code, "seconds": self.subject.lived}
-
-
-class HostLog:
-    """The attempt's log, with the host named in each line that a container prints."""
-
-    def __init__(self, log: Log, host: str) -> None:
-        self._log, self._host = log, host
-
-    def line(self, text: str, stream: str = "out", lost: int = 0) -> int:
-        return self._log.line(text if stream == "slipway" else f"{self._host}: {text}", stream, lost)
-
-    def section(self, title: str) -> int:
-        return self._log.section(title)
-
-    def tail(self, count: int) -> list[tuple[int, str]]:
-        return self._log.tail(count)
-
-    def add_secrets(self, secrets: Iterable[str]) -> None:
-        self._log.add_secrets(secrets)
 
 
 def run(
@@ -116,7 +97,7 @@ def _skip(reason: str) -> CheckReport:
 def _named(bench: Bench, host: str) -> Bench:
     folder = bench.workdir / host
     folder.mkdir()
-    return replace(bench, log=HostLog(bench.log, host), workdir=folder)
+    return replace(bench, log=NamedLog(bench.log, host), workdir=folder)
 
 
 def _place(host: str, beside: Holder | None = None) -> Place:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,8 +27,9 @@ from workers.sandbox.plan import BROKEN_RUN, Plan, diagnosis_limit
 from workers.sandbox.resources.advisor import advise
 from workers.sandbox.resources.profile import Profile, profile_for
 from workers.sandbox.samples import Samples, wanted_by
-from workers.sandbox.serving import batch
+from workers.sandbox.serving import batch, pipeline
 from workers.sandbox.serving import run as serving
+from workers.sandbox.serving.pipeline import Model
 from workers.sandbox.staged import staged_image
 from workers.sandbox.training import probes
 from workers.sandbox.training import run as training
@@ -81,7 +83,8 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
     if spec.inference is not None and plan.problem is None:
         test_inference = spec.tests.inference or InferenceTest()
         profiles["serve"] = profile_for(bench.engine, test_inference.instance_type)
-        _serve(plan, bench, spec.inference, test_inference, samples, (trained, model_sha256), profiles["serve"])
+        models = _models(spec.inference, context.facts["fetch"], trained, model_sha256)
+        _serve(plan, bench, spec.inference, test_inference, samples, models, profiles["serve"])
     plan.add(*probes.run(bench, spec, samples, profiles, plan.verdicts))
     if spec.training is not None and plan.problem is None:
         test = spec.tests.training or TrainingTest()
@@ -110,19 +113,32 @@ def _train(
 
 
 def _serve(
-    plan: Plan, bench: Bench, inference: Inference, test: InferenceTest, samples: Samples,
-    source: tuple[Path | None, str | None], profile: Profile,
+    plan: Plan, bench: Bench, inference: Inference, test: InferenceTest, samples: Samples, models: Sequence[Model],
+    profile: Profile,
 ) -> None:  # fmt: skip
+    """``models``: the archive of each container, one unless it is a pipeline."""
+
     def run(some: Bench) -> Outcome:
-        with _model(*source) as model:
+        if inference.Containers:
+            return pipeline.run(some, test, inference, samples, models, profile)
+        with models[0]() as model:
             return serving.run(some, test, inference, samples, model, profile)
 
     served = run(bench)
     longest = settings.SLIPWAY.ping_deadline_seconds + (len(test.requests) + 1) * serving.INVOCATION_SECONDS
     plan.judge(served, run, longest)
-    if batch.is_worth_a_run(served):
-        with _model(*source) as model:
+    if not inference.Containers and batch.is_worth_a_run(served):
+        with models[0]() as model:
             plan.add(batch.run(bench, test, inference, samples, model, profile, served))
+
+
+def _models(inference: Inference, fetched: Mapping[str, Any], trained: Path | None, sha256: str | None) -> list[Model]:
+    """What opens the archive of each container."""
+    if not inference.Containers:
+        return [partial(_model, trained, sha256)]
+    archives = fetched.get("artifacts") or {}
+    found = [archives.get(link.ContainerHostname, {}).get("sha256") for link in inference.Containers]
+    return [partial(_model, None, each) for each in found]
 
 
 @contextmanager

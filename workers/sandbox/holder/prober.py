@@ -17,12 +17,35 @@ MAX_BODY_BYTES = 101 << 20
 
 
 def exchange(command: dict[str, Any]) -> dict[str, Any]:
-    """One request to 127.0.0.1:8080. ``command``: method, path, headers, body (base64), padding (base64) that
-    follows it padding_times, timeout (seconds), max_bytes of the answer to hand back. The result has either
-    ``status`` or ``error`` (a word of name_of)."""
+    """One request to 127.0.0.1. ``command``: ports (8080 if none), method, path, headers, body (base64), padding
+    (base64) that follows it padding_times, timeout (seconds), max_bytes of the answer to hand back.
+
+    With several ports, each good answer is the request to the next, as SageMaker chains the containers of a pipeline;
+    Accept goes to the last. The result has ``link`` (the index of the port it comes from), ``ms`` of the whole, and
+    either ``status`` or ``error`` (a word of name_of)."""
+    ports = command.get("ports") or [PORT]
+    until = time.monotonic() + float(command.get("timeout", 2.0))
+    accept = {name: value for name, value in command.get("headers", {}).items() if name.lower() == "accept"}
+    headers = {name: value for name, value in command.get("headers", {}).items() if name not in accept}
+    sent, spent = dict(command), 0.0
+    for link, port in enumerate(ports):
+        is_last = link == len(ports) - 1
+        sent["headers"] = {**headers, **(accept if is_last else {})}
+        sent["max_bytes"] = command.get("max_bytes", 1 << 20) if is_last else MAX_BODY_BYTES
+        sent["timeout"] = max(0.001, until - time.monotonic())
+        found = _exchange(port, sent)
+        spent += found["ms"]
+        if is_last or not 200 <= found.get("status", 0) < 300:
+            break
+        headers["Content-Type"] = found["headers"].get("content-type", "application/octet-stream")
+        sent = {**command, "body": found["body"], "padding": "", "padding_times": 0}
+    return {**found, "ms": round(spent, 3), "link": link}
+
+
+def _exchange(port: int, command: dict[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
-    deadline = float(command.get("timeout", 2.0))
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=deadline)
+    deadline = float(command["timeout"])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=deadline)
     expired = threading.Event()
     try:
         connection.connect()

@@ -11,12 +11,12 @@ from listings.problems import ProblemError
 from listings.reports import CheckOutcome, Evidence
 from listings.spec.models import Inference, InferenceTest, RequestSample
 from workers.sandbox.exits import meaning_of
+from workers.sandbox.holder_client import PORT as PORT
 from workers.sandbox.holder_client import Answer, Holder
 from workers.sandbox.phase import Bench, Outcome, judge_memory
 from workers.sandbox.samples import Samples
 from workers.sandbox.subject import Exit, Subject
 
-PORT = 8080
 EXITED = "TEST-SERVE-EXITED"
 INVOCATION_SECONDS = 60.0
 #: All probes of one run together, so that a slow server does not make a step without end.
@@ -31,16 +31,20 @@ ERRORS = {
 
 
 class Died(Exception):
-    """The container ended while it was probed."""
+    """The container ``subject`` ended while it was probed."""
 
-    def __init__(self, ended: Exit) -> None:
+    def __init__(self, ended: Exit, subject: Subject) -> None:
         super().__init__(f"exit code {ended.code}")
-        self.ended = ended
+        self.ended, self.subject = ended, subject
 
 
 @dataclass(slots=True)
 class Probing:
-    """``good``: the samples that succeeded as expected, with their answers, in their order."""
+    """``good``: the samples that succeeded as expected, with their answers, in their order.
+
+    ``subject`` is the container under test; in a pipeline the first, and ``others`` are those behind it, with the
+    ``names`` of all.
+    """
 
     bench: Bench
     outcome: Outcome
@@ -54,6 +58,12 @@ class Probing:
     #: Set where an answer did not come: then the probes are left out.
     silent: bool = False
     until: float = 0.0
+    others: tuple[Subject, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def whose(self, answer: Answer) -> str:
+        """The container that gave an answer, as the beginning of a sentence; "" where there is only one."""
+        return f"container {self.names[answer.link]}: " if self.names else ""
 
     @property
     def left(self) -> float:
@@ -83,10 +93,11 @@ class Probing:
         return self.probe(self.samples.read(sample.body), sample.content_type, sample.accept, **options)
 
     def require_alive(self, seconds: float = 0.05) -> None:
-        """Raises Died once the container has ended."""
-        ended = self.subject.tick(seconds)
-        if ended is not None:
-            raise Died(ended)
+        """Raises Died once a container has ended."""
+        for subject in (self.subject, *self.others):
+            ended = subject.tick(seconds if subject is self.subject else 0)
+            if ended is not None:
+                raise Died(ended, subject)
 
     def say(self, text: str) -> int:
         return self.bench.log.line(text, "slipway")
@@ -122,7 +133,7 @@ def run_probes(probing: Probing, probes: Sequence[Probe]) -> None:
         try:
             probe.run(probing)
         except Died as died:
-            raise ended(probing, died.ended, probe.deadly) from died
+            raise ended(probing, died, probe.deadly) from died
     probing.facts["probing_seconds"] = round(PROBE_SECONDS - probing.left, 3)
 
 
@@ -134,9 +145,9 @@ def _why_not(probing: Probing, probe: Probe) -> str:
     return f"the budget of {PROBE_SECONDS:g} s for probes is used up" if probing.left < 1 else ""
 
 
-def ended(probing: Probing, how: Exit, code: str = EXITED) -> ProblemError:
+def ended(probing: Probing, died: Died, code: str = EXITED) -> ProblemError:
     """The problem ``code`` of a container that ended by itself; out of memory explains it better, if it was that."""
-    outcome, subject = probing.outcome, probing.subject
+    outcome, subject, how = probing.outcome, died.subject, died.ended
     probing.facts["exit_code"] = how.code
     if judge_memory(outcome, subject, how) and outcome.problem is not None:
         return ProblemError(EXITED, exit_code=how.code, meaning="out of memory", seconds=how.seconds)

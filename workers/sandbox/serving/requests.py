@@ -120,9 +120,9 @@ def _unlike(probing: Probing, sample: RequestSample, answer: Answer) -> tuple[li
     """What is wrong with an answer, in words, and a text's unified diff."""
     expect = sample.expect
     if answer.error:
-        return [f"no answer: {describe(answer)}"], ""
+        return [f"{probing.whose(answer)}no answer: {describe(answer)}"], ""
     if answer.status != expect.status:
-        return [f"status {answer.status}, {expect.status} expected"], ""
+        return [f"{probing.whose(answer)}status {answer.status}, {expect.status} expected"], ""
     if (expect.file or expect.json_schema) and answer.size > MAX_ANSWER_BYTES:
         return [f"an answer of {answer.size} bytes, too large to compare"], ""
     found, diff = [], ""

@@ -39,7 +39,7 @@ def run(
     bench.section("Inference")
     with containers(bench, outcome, profile, MODEL) as (holder, subject, volume):
         place_model(bench, holder, model, profile)
-        outcome.facts = _no_facts()
+        outcome.facts = no_facts()
         probing = Probing(bench, outcome, holder, subject, samples, inference, test, outcome.facts)
         begin(probing, volume, {})
         start.judge_start(probing, start.await_ping(probing))
@@ -53,7 +53,7 @@ def run(
     return outcome
 
 
-def _no_facts() -> dict[str, Any]:
+def no_facts() -> dict[str, Any]:
     return {
         "first_ping_seconds": None, "port_seconds": None, "requests": [], "stop_seconds": None, "exit_code": None,
         "load": None, "memory_growth": None, "execution_parameters": None, "probing_seconds": None,
@@ -83,14 +83,14 @@ PROBES = (
 )
 
 
-def place_model(bench: Bench, holder: Holder, model: IO[bytes] | None, profile: Profile) -> None:
-    """Unpack the archive into the volume, where there is one. Raises ProblemError TEST-ARTIFACT."""
+def place_model(bench: Bench, holder: Holder, model: IO[bytes] | None, profile: Profile, place: str = MODEL) -> None:
+    """Unpack the archive into the volume that the holder has at ``place``. Raises ProblemError TEST-ARTIFACT."""
     if model is None:
         return
     plain = bench.workdir / "model.tar"
     with plain.open("wb") as target:
         contents = unpack(model, target, Limits(profile.disk_bytes, profile.inodes))
-    send_archive(holder, MODEL, plain, bench.stop)
+    send_archive(holder, place, plain, bench.stop)
     bench.log.line(f"/opt/ml/model: {contents.files} files, {contents.bytes} bytes, read-only", "slipway")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.conf import settings
 
 from listings.problems import ProblemError
@@ -32,7 +34,7 @@ def await_ping(probing: Probing) -> float:
         if answer.status == 200:
             break
         if seconds > limit:
-            evidence = (Evidence(describe(answer), label="/ping"), _listening(holder, subject), *subject.last_lines())
+            evidence = (Evidence(describe(answer), label="/ping"), listening(holder, subject), *subject.last_lines())
             raise ProblemError("TEST-SERVE-PING", evidence=evidence, limit=f"{limit:g}", answer=describe(answer))
     probing.facts |= {"first_ping_seconds": seconds, "port_seconds": open_seconds}
     probing.mark("ping", "the first good /ping", probing.say(f"GET /ping answered 200 after {seconds:g} s"))
@@ -51,21 +53,24 @@ def alive(probing: Probing, seconds: float = 0.1) -> None:
     try:
         probing.require_alive(seconds)
     except Died as died:
-        raise ended(probing, died.ended) from died
+        raise ended(probing, died) from died
 
 
-def judge_address(probing: Probing) -> None:
+def judge_address(probing: Probing, ports: Sequence[int] = (PORT,)) -> None:
+    """Whether each of ``ports`` is open on every interface."""
     outcome, subject = probing.outcome, probing.subject
     found = probing.holder.call("listening", subject.stop)["listening"]
-    addresses = [entry["address"] for entry in found if entry["port"] == PORT]
-    if any(address in EVERYWHERE for address in addresses):
-        outcome.passed("TEST-SERVE-LOOPBACK", address=", ".join(addresses))
+    open_on = {port: [entry["address"] for entry in found if entry["port"] == port] for port in ports}
+    closed = [port for port, addresses in open_on.items() if not any(each in EVERYWHERE for each in addresses)]
+    addresses = ", ".join(dict.fromkeys(each for port in closed or ports for each in open_on[port]))
+    if closed:
+        evidence = (listening(probing.holder, subject),)
+        outcome.failed("TEST-SERVE-LOOPBACK", evidence, address=addresses, port=closed[0])
     else:
-        evidence = (_listening(probing.holder, subject),)
-        outcome.failed("TEST-SERVE-LOOPBACK", evidence, address=", ".join(addresses))
+        outcome.passed("TEST-SERVE-LOOPBACK", address=addresses, port=", ".join(map(str, ports)))
 
 
-def _listening(holder: Holder, subject: Subject) -> Evidence:
+def listening(holder: Holder, subject: Subject) -> Evidence:
     found = holder.call("listening", subject.stop)["listening"]
     places = [f"{entry['address']}:{entry['port']}" for entry in found]
     return Evidence(", ".join(places) or "no TCP port", label="listening on")
