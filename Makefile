@@ -24,7 +24,7 @@ bench: ## Print how fast it is, as ratios side by side (BENCH="pages live": only
 lint: ## Check style, types, import rules, migrations and production settings
 	@$(SETUP) lint
 
-docs: ## Write what is generated of docs/: the problems, and how the twin differs from AWS
+docs: ## Write docs/problems.md, and take the twin's differences from docs/twin.md for the report page
 	@$(SETUP) docs
 
 lock: ## Bring the requirements*.txt to their .in files (UPGRADE=1: to newer versions)

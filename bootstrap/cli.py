@@ -145,7 +145,7 @@ def lint(arguments: argparse.Namespace) -> int:
 
 
 def docs(arguments: argparse.Namespace) -> int:
-    """Write what is generated of docs/."""
+    """Write docs/problems.md, and what the report page shows of docs/twin.md."""
     _set_up_python()
     return linting.write_docs()
 

@@ -27,7 +27,7 @@ def _production() -> dict[str, str]:
 
 
 def write_docs() -> int:
-    """Write what is generated of the documentation."""
+    """Write what is generated from documentation and code."""
     data = {"SLIPWAY_DATA_DIR": str(SHARED.directory("lint")), "SLIPWAY_ENV": "test", "DATABASE_URL": ""}
     return show([PYTHON, "-m", "tests.problems_doc"], env=data)
 

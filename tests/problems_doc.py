@@ -1,12 +1,14 @@
-"""Writes what is generated of the documentation: ``python -m tests.problems_doc [--check]``.
+"""Writes what is generated from documentation and code: ``python -m tests.problems_doc [--check]``.
 
-docs/problems.md comes from the catalogue and from the tests' marks, the table in docs/twin.md from
-listings/twin/differences.py.
+docs/problems.md comes from the catalogue and from the tests' marks; listings/twin/differences.json, which the report
+page shows, from the table in docs/twin.md.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "problems.md"
 TWIN = PAGE.with_name("twin.md")
+DIFFERENCES = PAGE.parent.parent / "listings" / "twin" / "differences.json"
 TWIN_HEADING = "## Where the twin differs from AWS\n"
 HEAD = """\
 # Problems
@@ -94,30 +97,27 @@ def _areas() -> Iterator[str]:
         yield f"| `{problem.code}` | {problem.owner.value} | {cells} |"
 
 
-def twin() -> str:
-    """docs/twin.md with its table of differences as the report page shows it."""
-    from listings.twin import differences
-
-    before, heading, after = TWIN.read_text().partition(TWIN_HEADING)
-    if not heading:
-        raise SystemExit(f"docs/twin.md lacks its heading: {TWIN_HEADING.strip()}")
-    lines = after.splitlines(keepends=True)
-    first = next(index for index, line in enumerate(lines) if line.startswith("|"))
-    rest = next((index for index in range(first, len(lines)) if not lines[index].startswith("|")), len(lines))
-    return "".join((before, heading, *lines[:first], differences.table(), *lines[rest:]))
+def differences() -> str:
+    """The rows of the table in docs/twin.md that says where the twin differs from AWS. Raises SystemExit without it."""
+    after = TWIN.read_text().partition(TWIN_HEADING)[2].partition("\n## ")[0]
+    lines = [line for line in after.splitlines() if line.startswith("|")][2:]
+    rows = [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    if not rows or any(len(row) != 3 for row in rows):
+        raise SystemExit(f"docs/twin.md has no table of three columns below: {TWIN_HEADING.strip()}")
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
 
 
 def main(words: list[str]) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
     django.setup()
-    texts = {PAGE: page(marks()), TWIN: twin()}
+    texts = {PAGE: page(marks()), DIFFERENCES: differences()}
     if "--check" not in words:
         for path, text in texts.items():
             path.write_text(text)
         return 0
     stale = [path.name for path, text in texts.items() if not path.exists() or path.read_text() != text]
     if stale:
-        print(f"docs/{', docs/'.join(stale)}: not what the code and the tests say; run `make docs`.", file=sys.stderr)
+        print(f"{', '.join(stale)}: not what it is made from says; run `make docs`.", file=sys.stderr)
     return 1 if stale else 0
 
 
