@@ -312,11 +312,8 @@ class Engine:
 
     @contextmanager
     def archive(self, container_id: str, path: str) -> Iterator[Iterator[bytes]]:
-        """The tar of what lies at ``path``, in pieces; what is not read by the end of the block is never sent.
-
-        Until then the engine holds the container, whose removal would wait for the last byte of a sparse terabyte.
-        Raises docker.errors.NotFound.
-        """
+        """The tar of what lies at ``path``. What is not read by the end of the block is never sent; until then the
+        container's removal waits, be it for a sparse terabyte. Raises docker.errors.NotFound."""
         with self.stream("GET", f"/containers/{container_id}/archive", {"path": path}) as response:
             yield response.iter_content(chunk_size=1 << 20)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from tests.pipeline import packed
 
-NAMES = (
-    "keep; cd /opt/ml/model; echo > \"$(printf 'new\\nline')\"; echo > \"$(printf '\\377 \\033[31m')\"; "
-    "echo > $(printf '%0255d' 0); ln m hard"
+ODD_FILES = (
+    "keep; cd /opt/ml/model; mknod c c 1 5; mknod b b 8 0; mkfifo p; ln -s /etc/passwd out; ln m hard; "
+    "mkdir d; echo x > d/f; chmod 6000 d/f; chown 12345:54321 d/f d; chmod 0 d; echo > $(printf '%0255d' 0); "
+    "echo > \"$(printf 'new\\nline')\"; echo > \"$(printf '\\377 \\033[31m')\""
 )
 NOISE = (
     "keep; printf '\\377\\000\\355\\240\\200\\n\\r10%%\\r20%%\\r\\n\\033[2J\\033[31mred\\033[0m\\n'; "
-    "printf 'last\\342\\200\\256'"
+    "printf 'last\\342\\200\\256'; sleep 60 & sleep 60 & kill -9 -1"
 )
 #: A mode's name, its lines, and the code of its problem; "" where it passes.
 DEEDS: tuple[tuple[str, str, str], ...] = (
@@ -30,15 +31,12 @@ DEEDS: tuple[tuple[str, str, str], ...] = (
     ("log", "keep; l=$(printf '%04000d' 0); yes $l | head -c 20000000; yes | tr -d '\\n' | head -c 1000000000", ""),
     ("empty-lines", "keep; yes '' | head -c 300000", ""),
     ("deaf", "trap '' HUP INT QUIT TERM; while :; do sleep 1; done", "TEST-TRAIN-TIMEOUT"),
-    ("devices", "keep; cd /opt/ml/model; mknod c c 1 5; mknod b b 8 0; mkfifo p; ln -s /etc/passwd out", ""),
-    ("owners", "keep; cd /opt/ml/model; mkdir d; echo x > d/f; chmod 6000 d/f; chown 12345:54321 d/f d; chmod 0 d", ""),
-    ("names", NAMES, ""),
+    ("odd-files", ODD_FILES, ""),
     ("model-is-a-link", "rmdir /opt/ml/model; ln -s /etc /opt/ml/model", "TEST-TRAIN-MODEL"),
     ("model-is-gone", "rmdir /opt/ml/model", "TEST-TRAIN-MODEL"),
     ("failure-is-a-pipe", "mkfifo /opt/ml/output/failure; exit 3", "TEST-TRAIN-EXIT"),
     ("failure-is-odd", "printf 'why\\000 \\377\\355\\240\\200' > /opt/ml/output/failure; exit 3", "TEST-TRAIN-EXIT"),
     ("noise", NOISE, ""),
-    ("killer", "sleep 60 & sleep 60 & kill -9 -1; keep", ""),
     ("crash", "kill -SEGV $$; sh -c 'kill -SEGV $$'; exit 139", "TEST-TRAIN-EXIT"),
 )  # fmt: skip
 
