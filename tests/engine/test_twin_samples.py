@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import runpy
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import yaml
@@ -14,7 +14,8 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.mark.parametrize("name", ["decision-trees", "churn-predictor"])
-def test_a_sample_passes_every_check(twin: Twin, name: str, tmp_path: Path) -> None:
+def test_a_sample_passes_every_check(twin: Twin, name: str, configure: Callable[..., None]) -> None:
+    configure(ping_deadline_seconds=240.0)  # importing scikit-learn takes long where much else runs
     folder = SAMPLES / name
     files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     spec = yaml.safe_load(files["slipway.yaml"])

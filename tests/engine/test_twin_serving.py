@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -48,8 +49,9 @@ def faults(ran: Ran) -> dict[str, str]:
 
 
 @pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A load just long enough."""
+def brief(monkeypatch: pytest.MonkeyPatch, configure: Callable[..., None], twin: Twin) -> None:
+    """A load just long enough; time to start in where much else runs."""
+    configure(ping_deadline_seconds=60.0)
     monkeypatch.setattr("workers.sandbox.serving.load.SECONDS", 2.0)
     monkeypatch.setattr("workers.sandbox.serving.load.WARM_SECONDS", 1.0)
     monkeypatch.setattr("workers.sandbox.serving.load.GROWTH_REQUESTS", 10)

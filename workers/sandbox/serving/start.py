@@ -8,16 +8,16 @@ from django.conf import settings
 
 from listings.problems import ProblemError
 from listings.reports import CheckOutcome, Evidence
-from workers.sandbox.holder_client import Holder
+from workers.sandbox.holder_client import Answer, Holder
 from workers.sandbox.serving.probing import PORT, Died, Probing, describe, ended
 from workers.sandbox.subject import Subject
 
 PING_SECONDS = 2.0
 SLOW_START_SECONDS = 240.0  # the limit of 2023; today's is 480 s (settings.ping_deadline_seconds)
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared with, not bound to
-#: A /ping that answers a constant takes a millisecond or two, also on a busy host.
+#: A /ping that answers a constant takes a millisecond or two; one of so many does on a busy host, too.
 SLOW_PING_MS = 100.0
-PINGS = 5
+PINGS, MAX_BAD_PINGS = 20, 3
 
 
 def await_ping(probing: Probing) -> float:
@@ -78,15 +78,19 @@ def listening(holder: Holder, subject: Subject) -> Evidence:
 
 def judge_idle_ping(probing: Probing) -> None:
     """A /ping that answers a constant takes next to no time; the quickest of a few is no victim of a busy host."""
-    answers = [
-        probing.holder.request("GET", "/ping", probing.bench.stop, timeout=PING_SECONDS, max_bytes=1024)
-        for _ in range(PINGS)
-    ]
+    answers: list[Answer] = []
+    bad: list[Answer] = []
+    while len(answers) < PINGS and len(bad) < MAX_BAD_PINGS:
+        answer = probing.holder.request("GET", "/ping", probing.bench.stop, timeout=PING_SECONDS, max_bytes=1024)
+        answers.append(answer)
+        if answer.status != 200:
+            bad.append(answer)
+        elif answer.ms < SLOW_PING_MS:
+            break
     probing.require_alive(0.01)
-    bad = [answer for answer in answers if answer.status != 200]
     ms = min(answer.ms for answer in answers)
     if bad:
         probing.outcome.failed("TEST-PING-LOAD", reason=f"{describe(bad[0])} between two requests")
     slow = ms >= SLOW_PING_MS
-    reason = f"the quickest of {PINGS} took {ms:.0f} ms"
+    reason = f"the quickest of {len(answers)} took {ms:.0f} ms"
     probing.outcome.add(CheckOutcome.WARN if slow else CheckOutcome.PASS, "TEST-PING-SLOW", reason=reason, ms=f"{ms:g}")
