@@ -11,12 +11,20 @@ from tests.engine.twin_fixtures import Ran, Twin
 pytestmark = pytest.mark.timeout(180)
 
 
+@pytest.fixture(autouse=True)
+def no_other_training_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have tests of their own."""
+    monkeypatch.setattr("workers.steps.test.probes.run", lambda *_: [])
+
+
 def train(twin: Twin, mode: str, **test: Any) -> Ran:
     return twin.train("twin-network", {"hyperparameters": {"mode": mode}, **test})
 
 
 def networks(ran: Ran) -> list[tuple[str, str]]:
-    return [(run["phase"], run["network"]) for run in ran.report.facts["runs"]]
+    """Of the two phases; other runs have tests of their own."""
+    runs = ran.report.facts["runs"]
+    return [(run["phase"], run["network"]) for run in runs if run["phase"] in ("train", "serve")]
 
 
 def said(ran: Ran, network: str = "refuse") -> dict[str, str]:
@@ -121,15 +129,15 @@ def test_no_call_makes_no_further_run(twin: Twin) -> None:
     assert networks(ran) == [("train", "refuse")]
 
 
-def test_a_flood_is_counted_in_bounded_memory(twin: Twin) -> None:
+def test_more_places_than_are_listed_are_counted(twin: Twin) -> None:
     ran = train(twin, "flood")
     assert ran.report.problem is None, ran.log.text()
     check = ran.check("TEST-EGRESS")
     calls = [call for call in ran.report.facts["outgoing"] if call["network"] == "refuse"]
     assert len(calls) == 500
     exact = not check.params["count"].startswith("at least ")
-    assert int(check.params["count"].removeprefix("at least ")) <= 100_000
-    assert not exact or check.params["count"] == "100000"
+    assert int(check.params["count"].removeprefix("at least ")) <= 10_000
+    assert not exact or check.params["count"] == "10000"
     assert len(check.evidence) <= 20
     assert any("not told apart" in item.text for item in check.evidence)
 

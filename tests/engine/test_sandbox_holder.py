@@ -27,6 +27,19 @@ for number in range(20000):
 for number in range(1000):
     socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("203.0.113.1", 10000 + number))
 """
+FLOOD = """
+import socket
+question = b"\\x12\\x34\\x01\\x00\\x00\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x09%09d\\x07example\\x00\\x00\\x01\\x00\\x01"
+for number in range(60000):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+        channel.sendto(b"x", ("203.0.113.%d" % (number % 4), 9999))
+for number in range(20000):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+        channel.sendto(question % number, ("169.254.169.253", 53))
+for number in range(20000):
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as channel:
+        channel.connect_ex(("203.0.113.9", number % 1000 + 1))
+"""
 START_AND_WAIT = """
 import os, sys, time
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
@@ -68,6 +81,24 @@ def test_every_call_is_counted_and_memory_stays_bounded(engine: Engine, instance
     assert sum(counts) + found["overflow"] + found["dropped_packets"] == 21_000
     assert max(counts) > 4000
     assert len(counts) == 500
+
+
+def test_a_hundred_thousand_calls_are_counted_in_bounded_memory(engine: Engine, instance: str, holder: Holder) -> None:
+    engine.run_to_end(
+        "slipway.local/python:3.11-bookworm",
+        labels=attempt_labels(instance, "test-host", "flood"),
+        network_mode=holder.network_mode,
+        command=["python3", "-c", FLOOD],
+        timeout=100,
+    )
+    found = holder.call("attempts", Stop())
+    counted = sum(call["count"] for call in found["attempts"]) + found["overflow"]
+    # Exact, unless the kernel says how many packets this program did not come to see.
+    assert counted <= 100_000 <= counted + found["dropped_packets"]
+    assert len(found["attempts"]) == 500
+    status = engine.execute(str(holder.container.id), ["cat", "/proc/1/status"]).output
+    (peak,) = (int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    assert peak < 64 * 1024  # KiB
 
 
 def test_it_holds_no_tcp_port(holder: Holder) -> None:

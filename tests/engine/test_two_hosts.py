@@ -19,6 +19,13 @@ from workers.sandbox.holder_image import ensure_holder_image
 
 pytestmark = pytest.mark.timeout(180)
 
+
+@pytest.fixture(autouse=True)
+def no_other_training_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have tests of their own."""
+    monkeypatch.setattr("workers.steps.test.probes.run", lambda *_: [])
+
+
 START_PAIR_AND_WAIT = """
 import os, sys, time
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")

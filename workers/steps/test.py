@@ -35,6 +35,8 @@ from workers.sandbox.training import probes
 from workers.sandbox.training import run as training
 from workers.steps.contract import StepContext
 
+#: Calls that the facts list, of all runs together.
+MAX_CALLS = 2000
 #: One call to the engine may unpack gigabytes of model files before it answers.
 ENGINE_SECONDS = 900
 
@@ -180,7 +182,7 @@ def _report(spec: VersionSpec, plan: Plan, profiles: dict[str, Profile], model_s
         "batch": by_phase.get("serve-batch"),
         "hosts": [found for phase in hosts.PHASES.values() if (found := by_phase.get(phase))],
         "model_sha256": model_sha256,
-        "outgoing": calls,
+        "outgoing": calls[:MAX_CALLS],
         "runs": [outcome.run_facts() for outcome in plan.outcomes],
         "runs_skipped": [skipped.as_json() for skipped in plan.skipped],
         "peak_memory_bytes": max((outcome.peak_memory for outcome in plan.verdicts), default=0),

@@ -70,14 +70,14 @@ def every_kind():
 
 
 def flood():
-    for number in range(60_000):
+    for number in range(6000):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
             channel.sendto(b"x", ("203.0.113.%d" % (number % 4), 9999))
-    for number in range(20_000):
+    for number in range(2000):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as channel:
             channel.setblocking(False)
             channel.connect_ex(("203.0.113.9", number % 1000 + 1))
-    for number in range(20_000):
+    for number in range(2000):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
             channel.sendto(question("name%d.example.org" % number), (nameserver(), 53))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 
 DNS_PORT = 53
@@ -95,8 +96,9 @@ class Injector:
         }
         if ipv6:
             channel = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
-            channel.setsockopt(socket.IPPROTO_IPV6, IPV6_HDRINCL, 1)
-            self._channels[socket.AF_INET6] = channel
+            with suppress(OSError):  # a kernel older than 4.20: what is asked by IPv6 is refused, and stays recorded
+                channel.setsockopt(socket.IPPROTO_IPV6, IPV6_HDRINCL, 1)
+                self._channels[socket.AF_INET6] = channel
         for channel in self._channels.values():
             channel.setblocking(False)
 
