@@ -87,11 +87,11 @@ VERDICT = {"seconds": 10.0, "output": {"lines": 10, "last_seconds": 9.9, "last":
         (0, 5.0, "whole", 0, CheckOutcome.SKIP),
         (0, 0.2, "whole", 10, CheckOutcome.SKIP),
         (0, 0.0, "whole", 9, CheckOutcome.SKIP),
-        (0, 4.5, "half", 5, CheckOutcome.SKIP),
+        (0, 4.5, "half", 5, CheckOutcome.PASS),
         (137, 120.1, "half", 5, CheckOutcome.WARN),
     ],
     ids=["by the signal", "own code", "saved and ended", "seen late", "ran on", "ran on, sooner than thought",
-         "before it worked", "after its last line", "never sent", "cannot be told", "killed"],
+         "before it worked", "after its last line", "never sent", "another last line", "killed"],
 )  # fmt: skip
 def test_how_a_stopped_training_is_judged(
     code: int, took: float, last: str, printed: int, expected: CheckOutcome

@@ -108,7 +108,7 @@ def judge(found: Stopped, verdict: dict[str, Any]) -> tuple[CheckOutcome, str]:
         if verdict["output"]["lines"] and found.printed in (0, verdict["output"]["lines"]):
             return CheckOutcome.SKIP, "the signal came before its first line or after its last: use a larger sample"
         return CheckOutcome.WARN, "it took no notice of SIGTERM and ran on to its end"
-    if soon:
+    if soon or (more and found.output["last"] != verdict["output"]["last"]):
         return CheckOutcome.PASS, ""
     return CheckOutcome.SKIP, f"it ended with 0 after {found.took:g} s, which may have been its own end"
 
