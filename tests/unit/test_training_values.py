@@ -76,24 +76,27 @@ VERDICT = {"seconds": 10.0, "output": {"lines": 10, "last_seconds": 9.9, "last":
 
 
 @pytest.mark.parametrize(
-    ("code", "took", "last", "silent", "expected"),
+    ("code", "took", "last", "printed", "expected"),
     [
-        (143, 0.2, "half", False, CheckOutcome.PASS),
-        (1, 4.9, "half", False, CheckOutcome.PASS),
-        (0, 0.3, "half", False, CheckOutcome.PASS),
-        (0, 5.0, "whole", False, CheckOutcome.WARN),
-        (0, 0.3, "whole", False, CheckOutcome.WARN),
-        (0, 5.0, "whole", True, CheckOutcome.SKIP),
-        (0, 4.5, "half", False, CheckOutcome.SKIP),
-        (137, 120.1, "half", False, CheckOutcome.WARN),
+        (143, 0.2, "half", 5, CheckOutcome.PASS),
+        (1, 4.9, "half", 5, CheckOutcome.PASS),
+        (0, 0.3, "half", 5, CheckOutcome.PASS),
+        (143, 125.0, "half", 5, CheckOutcome.PASS),
+        (0, 5.0, "whole", 5, CheckOutcome.WARN),
+        (0, 0.3, "whole", 5, CheckOutcome.WARN),
+        (0, 5.0, "whole", 0, CheckOutcome.SKIP),
+        (0, 0.2, "whole", 10, CheckOutcome.SKIP),
+        (0, 0.0, "whole", 9, CheckOutcome.SKIP),
+        (0, 4.5, "half", 5, CheckOutcome.PASS),
+        (137, 120.1, "half", 5, CheckOutcome.WARN),
     ],
-    ids=["by the signal", "own code", "saved and ended", "ran on", "ran on, sooner than thought", "before it worked",
-         "cannot be told", "killed"],
+    ids=["by the signal", "own code", "saved and ended", "seen late", "ran on", "ran on, sooner than thought",
+         "before it worked", "after its last line", "never sent", "another last line", "killed"],
 )  # fmt: skip
 def test_how_a_stopped_training_is_judged(
-    code: int, took: float, last: str, silent: bool, expected: CheckOutcome
+    code: int, took: float, last: str, printed: int, expected: CheckOutcome
 ) -> None:
-    found = stopping.Stopped(Exit(code, False, 5.0 + took), 5.0, took, silent, {"lines": 10, "last": last})
+    found = stopping.Stopped(Exit(code, False, 5.0 + took), 5.0, took, printed, {"lines": 10, "last": last})
     outcome, reason = stopping.judge(found, VERDICT)
     assert outcome is expected
     assert bool(reason) is (expected is not CheckOutcome.PASS)
@@ -102,5 +105,5 @@ def test_how_a_stopped_training_is_judged(
 def test_without_any_output_only_the_time_tells() -> None:
     quiet = {"seconds": 10.0, "output": {"lines": 0, "last_seconds": None, "last": ""}}
     for took, expected in ((0.2, CheckOutcome.PASS), (5.0, CheckOutcome.WARN)):
-        found = stopping.Stopped(Exit(0, False, 5.0 + took), 5.0, took, True, {"lines": 0, "last": ""})
+        found = stopping.Stopped(Exit(0, False, 5.0 + took), 5.0, took, 0, {"lines": 0, "last": ""})
         assert stopping.judge(found, quiet)[0] is expected

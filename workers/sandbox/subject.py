@@ -274,17 +274,27 @@ class Subject:
         return tuple(Evidence(text, label="log", log_line=number) for number, text in self.log.tail(count))
 
     def terminate(self, grace_seconds: float) -> tuple[float, Exit]:
-        """SIGTERM, the grace, SIGKILL. (seconds it took, its exit). Raises StepStopped."""
+        """SIGTERM, the grace, SIGKILL. (seconds it took, 0 where it had ended before; its exit). Raises StepStopped."""
         begun = time.monotonic()
-        self.engine.api.kill(self.id, signal="SIGTERM")
+        try:
+            self.engine.api.kill(self.id, signal="SIGTERM")
+        except APIError as error:
+            if error.status_code != 409:  # 409: it is not running
+                raise
+            return 0.0, self._last()
         while time.monotonic() - begun < grace_seconds:
             ended = self.tick()
             if ended is not None:
                 return round(time.monotonic() - begun, 2), ended
         self.engine.kill_container(self.id)
+        ended = self._last()
+        return round(time.monotonic() - begun, 2), ended
+
+    def _last(self) -> Exit:
+        """The exit of what is ending now. Raises StepStopped."""
         while (ended := self.tick()) is None:
             pass
-        return round(time.monotonic() - begun, 2), ended
+        return ended
 
     def close(self) -> None:
         """Stop and remove it, whatever its state; the cancel's grace is five seconds."""

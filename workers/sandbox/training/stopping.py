@@ -21,16 +21,17 @@ SHORTEST_SECONDS = 1.0
 #: prints at its end only gets it after three quarters.
 AT_MOST_SECONDS, SILENT_SHARE = 60.0, 0.75
 LOOK_SECONDS = 0.1
+KILLED = 137
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """``sent``: seconds until the signal; ``took``: seconds from there; ``silent``: it had printed nothing before."""
+    """``sent``: seconds until the signal; ``took``: seconds from there; ``printed``: lines until then."""
 
     exit: Exit
     sent: float
     took: float
-    silent: bool
+    printed: int
     output: dict[str, Any]
 
 
@@ -61,14 +62,14 @@ def run(bench: Bench, setup: Setup, decided: Outcome) -> Outcome | None:
             mark_end(outcome, subject, early)
             outcome.add(CheckOutcome.SKIP, CODE, reason=f"it ended after {early.seconds:g} s, before the signal")
             return
-        sent, silent = subject.seconds, subject.pump.lines == 0
+        sent, printed = subject.seconds, subject.pump.lines
         outcome.mark(sent, "signal", "SIGTERM")
         bench.log.line(f"SIGTERM after {sent:g} s", "slipway")
         took, last = subject.terminate(GRACE_SECONDS)
         mark_end(outcome, subject, last)
         kept = holder.call("contents", bench.stop, path=f"{ML}/{CHECKPOINTS}", most_entries=10_000, listed=1)["files"]
         bench.log.line(f"ended {took:g} s later with exit code {last.code}; {kept} files of checkpoints", "slipway")
-        found = Stopped(last, sent, took, silent, output_facts(subject.pump))
+        found = Stopped(last, sent, took, printed, output_facts(subject.pump))
         result, reason = judge(found, verdict)
         _report(bench, outcome, result, reason, found, kept)
 
@@ -93,7 +94,9 @@ def judge(found: Stopped, verdict: dict[str, Any]) -> tuple[CheckOutcome, str]:
 
     Ending with 0 is ambiguous: it may have saved its state, or have run on to its end as if nothing had come.
     """
-    if found.took >= GRACE_SECONDS:
+    if not found.took:
+        return CheckOutcome.SKIP, "it ended by itself just before the signal"
+    if found.took >= GRACE_SECONDS and found.exit.code == KILLED:
         return CheckOutcome.WARN, f"it took no notice of SIGTERM for {GRACE_SECONDS:g} s and had to be killed"
     if found.exit.code != 0:
         return CheckOutcome.PASS, ""
@@ -102,10 +105,10 @@ def judge(found: Stopped, verdict: dict[str, Any]) -> tuple[CheckOutcome, str]:
     more = float(verdict["output"]["last_seconds"] or 0) > found.sent  # what it prints tells how far it went
     whole = all(found.output[key] == verdict["output"][key] for key in ("lines", "last"))
     if whole and (more or not soon):
-        if found.silent and verdict["output"]["lines"]:
-            return CheckOutcome.SKIP, "the signal came before it had printed anything: use a sample that takes longer"
+        if verdict["output"]["lines"] and found.printed in (0, verdict["output"]["lines"]):
+            return CheckOutcome.SKIP, "the signal came before its first line or after its last: use a larger sample"
         return CheckOutcome.WARN, "it took no notice of SIGTERM and ran on to its end"
-    if soon:
+    if soon or (more and found.output["last"] != verdict["output"]["last"]):
         return CheckOutcome.PASS, ""
     return CheckOutcome.SKIP, f"it ended with 0 after {found.took:g} s, which may have been its own end"
 
