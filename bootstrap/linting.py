@@ -29,7 +29,7 @@ def _production() -> dict[str, str]:
 def write_docs() -> int:
     """Write what is generated from documentation and code."""
     data = {"SLIPWAY_DATA_DIR": str(SHARED.directory("lint")), "SLIPWAY_ENV": "test", "DATABASE_URL": ""}
-    return show([PYTHON, "-m", "tests.problems_doc"], env=data)
+    return show([PYTHON, "-m", "tests.docs"], env=data)
 
 
 def run() -> int:
@@ -45,7 +45,7 @@ def run() -> int:
         ("ruff format", [TOOLS / "ruff", "format", "--check", "."], local),
         ("import rules", [TOOLS / "lint-imports"], local),
         ("migrations", [*manage, "makemigrations", "--check", "--dry-run"], local),
-        ("generated docs", [PYTHON, "-m", "tests.problems_doc", "--check"], {**local, "SLIPWAY_ENV": "test"}),
+        ("generated docs", [PYTHON, "-m", "tests.docs", "--check"], {**local, "SLIPWAY_ENV": "test"}),
         ("production settings", deploy, {**data, **_production()}),
         ("mypy", [TOOLS / "mypy"], local),
     )

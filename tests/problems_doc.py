@@ -1,25 +1,12 @@
-"""Writes what is generated from documentation and code: ``python -m tests.problems_doc [--check]``.
-
-docs/problems.md comes from the catalogue and from the tests' marks; listings/twin/differences.json, which the report
-page shows, from the table in docs/twin.md.
-"""
+"""docs/problems.md, from the catalogue and from the tests' marks."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-import django
-import pytest
+from typing import Any
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "problems.md"
-TWIN = PAGE.with_name("twin.md")
-DIFFERENCES = PAGE.parent.parent / "listings" / "twin" / "differences.json"
-TWIN_HEADING = "## Where the twin differs from AWS\n"
 HEAD = """\
 # Problems
 
@@ -39,34 +26,14 @@ that a retry succeeds once the cause is removed.
 """
 
 
-class Marks:
-    """A pytest plugin that keeps what the tests' marks say: (case, code) -> test."""
-
-    def __init__(self) -> None:
-        self.found: dict[tuple[str, str], str] = {}
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        for item in items:
-            for mark in item.iter_markers("provokes"):
-                code, case = mark.args
-                name = item.nodeid.split("[")[0]
-                # Several tests may provoke a case, in an order that pytest chooses: the first by name is told.
-                self.found[case, code] = min(name, self.found.get((case, code), name))
-
-
-def marks() -> dict[tuple[str, str], str]:
-    """Every mark of every test. Raises SystemExit if the tests cannot be collected."""
-    plugin = Marks()
-    options = ["--collect-only", "-o", "addopts=--strict-markers", "-p", "no:terminal", "-p", "no:cacheprovider"]
-    code = pytest.main([*options, str(PAGE.parent.parent / "tests")], plugins=[plugin])
-    if code != pytest.ExitCode.OK:
-        raise SystemExit(f"the tests cannot be collected ({code!r})")
-    return plugin.found
-
-
-def page(found: dict[tuple[str, str], str]) -> str:
+def page(marks: Iterable[tuple[tuple[Any, ...], str]]) -> str:
     """The whole page. Raises SystemExit naming the cases that no test provokes."""
     from tests.bad_input import CASES
+
+    found: dict[tuple[str, str], str] = {}
+    for (code, case), test in marks:
+        # Several tests may provoke a case, in an order that pytest chooses: the first by name is told.
+        found[case, code] = min(test, found.get((case, code), test))
 
     missing = [case for case in CASES if not any(case == known for known, _code in found)]
     if missing:
@@ -95,31 +62,3 @@ def _areas() -> Iterator[str]:
         texts = (f"{problem.title}: {problem.cause}" if problem.cause else problem.title, problem.remedy)
         cells = " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts)
         yield f"| `{problem.code}` | {problem.owner.value} | {cells} |"
-
-
-def differences() -> str:
-    """The rows of the table in docs/twin.md that says where the twin differs from AWS. Raises SystemExit without it."""
-    after = TWIN.read_text().partition(TWIN_HEADING)[2].partition("\n## ")[0]
-    lines = [line for line in after.splitlines() if line.startswith("|")][2:]
-    rows = [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-    if not rows or any(len(row) != 3 for row in rows):
-        raise SystemExit(f"docs/twin.md has no table of three columns below: {TWIN_HEADING.strip()}")
-    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-
-
-def main(words: list[str]) -> int:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-    django.setup()
-    texts = {PAGE: page(marks()), DIFFERENCES: differences()}
-    if "--check" not in words:
-        for path, text in texts.items():
-            path.write_text(text)
-        return 0
-    stale = [path.name for path, text in texts.items() if not path.exists() or path.read_text() != text]
-    if stale:
-        print(f"{', '.join(stale)}: not what it is made from says; run `make docs`.", file=sys.stderr)
-    return 1 if stale else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
