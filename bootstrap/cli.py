@@ -215,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     made["lock"].add_argument("--upgrade", action="store_true", help="to the newest versions that the .in files allow")
     names = [suite.name for suite in testing.PLAN]
     made["test"].add_argument("suites", nargs="*", metavar="SUITE", help=f"only some of: {', '.join(names)}")
-    made["bench"].add_argument("benches", nargs="*", metavar="BENCH", help="only some of: pipeline, live, pages")
+    made["bench"].add_argument("benches", nargs="*", metavar="BENCH", help="only some of: pipeline, twin, live, pages")
     made["exec"].add_argument("--test", action="store_true", help="the environment of the tests")
     made["exec"].add_argument("command", nargs=argparse.REMAINDER)
     return parser
