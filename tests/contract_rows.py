@@ -46,9 +46,14 @@ ROWS: dict[int, str] = {
 NOT_DETECTED = frozenset({28})
 
 
+#: In place of a code, for what the gate itself tells.
+GATE = "the release gate"
+
+
 def detects(row: int, code: str) -> pytest.MarkDecorator:
     """Mark a test that provokes ``row`` and asserts that ``code`` tells it, and that a good one is left alone."""
     if row not in ROWS:
         raise ValueError(f"there is no row {row}")
-    problems.get(code)
+    if code != GATE:
+        problems.get(code)
     return pytest.mark.detects(row, code)

@@ -45,6 +45,15 @@ _CHECKS = (
         holds="The manifest is a Docker v2 schema 2 manifest for one platform.",
     ),
     _seller(
+        "IMAGE-BIND-TO-PORT",
+        "The image cannot be part of a pipeline",
+        "The containers of an inference pipeline share one host, so each needs a port of its own. The image lacks the "
+        "label {label}=true, by which it says that it takes one.",
+        "Add the label, and listen on the port that the variable SAGEMAKER_BIND_TO_PORT names.",
+        source="SageMaker developer guide, Run real-time predictions with an inference pipeline",
+        holds="The image takes the port that a pipeline gives it.",
+    ),
+    _seller(
         "IMAGE-ENTRYPOINT",
         "The ENTRYPOINT cannot be started",
         "ENTRYPOINT begins with “{program}”, which the image does not hold as an executable file.",

@@ -99,6 +99,15 @@ PROBLEMS: tuple[Problem, ...] = (
         "Slipway, docs/operations.md, section Sources from Git",
     ),
     _source(
+        "SAMPLE-STRAY",
+        "A channel's sample holds files that are no data",
+        "{count} files below {paths} look like something else. SageMaker takes everything below an S3 prefix, and a "
+        "program that reads every file stumbles over them.",
+        "Move them out of the directory that tests.training.channels names.",
+        "Amazon SageMaker developer guide, S3Prefix: all objects with the prefix are used",
+        holds="The samples of the channels hold data only.",
+    ),
+    _source(
         "NO-ARTIFACT",
         "There are no model artifacts",
         "A model package needs its model.tar.gz: {detail}.",

@@ -12,6 +12,7 @@ import pytest
 
 from listings.problems import Owner, ProblemError, get
 from listings.reports import CheckOutcome
+from tests.contract_rows import detects
 from tests.engine.context import MemoryLog, make_context
 from tests.engine.registry_steps import named, use_as_staging
 from tests.images_by_hand import HandMade, digest_of, file, program, symlink, tar
@@ -118,6 +119,7 @@ class TestInspect:
         assert report.facts["env"] == {"T": "***", "MODE": "x"}
         assert token not in json.dumps(report.facts)
 
+    @detects(17, "IMAGE-BATCH-DISK")
     def test_model_that_does_not_fit_the_batch_volume_fails(self, staged: Staged) -> None:
         fetched = {"artifact_bytes": 12 * 10**9, "artifact_unpacked_bytes": 19 * 10**9}
         report = staged.run(inspect, GOOD, fetched=fetched)
@@ -125,6 +127,7 @@ class TestInspect:
         assert "its files 19.0 GB" in report.problem.params["parts"]
         assert staged.run(inspect, GOOD, fetched={"artifact_bytes": None}).problem is None
 
+    @detects(5, "IMAGE-TRAIN")
     def test_missing_train_fails_the_step_as_the_sellers(self, staged: Staged) -> None:
         report = staged.run(inspect, HandMade([BASE]), {"training": {"x": 1}})
         assert report.problem.code == "IMAGE-TRAIN"
@@ -136,6 +139,7 @@ class TestInspect:
         assert report.problem is None
         assert report.facts["train"] is None
 
+    @detects(3, "IMAGE-ARCH")
     def test_image_for_another_machine_fails(self, staged: Staged) -> None:
         report = staged.run(inspect, HandMade(GOOD.layers, architecture="arm64"))
         assert report.problem.code == "IMAGE-ARCH"

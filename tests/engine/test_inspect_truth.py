@@ -13,6 +13,7 @@ import docker.errors
 import pytest
 
 from listings.reports import CheckOutcome
+from tests.contract_rows import detects
 from tests.engine.registry_steps import named
 from tests.images_by_hand import ELF_ARM64, directory, elf, file, program
 from tests.registry_fixtures import Registry
@@ -182,6 +183,9 @@ def really_starts(built: Built, start: Start, instance: str) -> bool:
 
 
 @pytest.mark.parametrize("name", STARTS)
+@detects(3, "IMAGE-INTERPRETER")
+@detects(18, "IMAGE-INTERPRETER")
+@detects(19, "IMAGE-INTERPRETER")
 def test_inspect_says_what_the_engine_does(built: Built, instance: str, name: str) -> None:
     start = STARTS[name]
     config = replace(
@@ -194,6 +198,7 @@ def test_inspect_says_what_the_engine_does(built: Built, instance: str, name: st
     assert really_starts(built, start, instance) is (not start.code)
 
 
+@detects(18, "IMAGE-SCRIPT-CRLF")
 def test_script_handed_to_a_shell_with_windows_line_ends(built: Built) -> None:
     config = replace(built.image.config, entrypoint=["sh", "/app/crlf.sh"])
     found = {check.code: check for check in check_image(replace(built.image, config=config), train=True, serve=False)}

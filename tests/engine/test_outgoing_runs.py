@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract_rows import detects
 from tests.engine.twin_fixtures import Ran, Twin
 
 pytestmark = pytest.mark.timeout(180)
@@ -83,6 +84,7 @@ def test_each_network_answers_in_its_own_way_and_the_own_name_is_always_known(tw
         assert "127.0.0.1" in run["own name"]
 
 
+@detects(16, "TEST-EGRESS")
 def test_waiting_for_an_answer_beyond_the_time_limit_fails(twin: Twin) -> None:
     ran = train(twin, "hang", timeout_seconds=10)
     assert ran.code == "TEST-EGRESS"

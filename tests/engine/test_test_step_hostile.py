@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tests.contract_rows import detects
 from tests.engine.context import stop_after
 from tests.engine.twin_fixtures import Twin, tar_of
 from workers.steps.contract import StepStopped, Stop, StopReason
@@ -90,6 +91,7 @@ def test_a_fork_bomb_meets_its_limit(twin: Twin) -> None:
     assert ran.report.problem.params["limit"] == "64"
 
 
+@detects(27, "TEST-MEMORY")
 def test_running_out_of_memory_is_told_apart_from_a_crash(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.sandbox.resources.profile.instance_sizes", lambda: {"ml.m5.large": (2.0, 0.25)})
     ran = train(twin, "memory")
@@ -119,6 +121,7 @@ def test_filling_the_disk_is_stopped(twin: Twin, mode: str) -> None:
     assert ran.code == "TEST-DISK", ran.log.text()
 
 
+@detects(4, "TEST-NO-PROGRAM")
 def test_an_image_without_the_program_cannot_be_started(twin: Twin) -> None:
     ran = twin.train("twin-empty", {})
     assert ran.code == "TEST-NO-PROGRAM"
@@ -134,6 +137,7 @@ def test_a_cancel_ends_the_step_within_fifteen_seconds(twin: Twin) -> None:
     assert time.monotonic() - begun < seconds + 15
 
 
+@detects(8, "TEST-SERVE-EXITED")
 def test_a_server_that_exits_shows_its_last_words(twin: Twin) -> None:
     ran = twin.serve("twin-hostile", "exit")
     assert ran.code == "TEST-SERVE-EXITED"
@@ -142,12 +146,14 @@ def test_a_server_that_exits_shows_its_last_words(twin: Twin) -> None:
 
 
 @pytest.mark.parametrize(("mode", "answer"), [("silent", "connection refused"), ("unready", "status 503")])
+@detects(8, "TEST-SERVE-PING")
 def test_a_server_that_never_answers_ping_fails_at_the_limit(twin: Twin, mode: str, answer: str) -> None:
     ran = twin.serve("twin-hostile", mode)
     assert ran.code == "TEST-SERVE-PING"
     assert ran.report.problem.params["answer"] == answer
 
 
+@detects(8, "TEST-SERVE-LOOPBACK")
 def test_a_server_on_loopback_only_fails(twin: Twin) -> None:
     ran = twin.serve("twin-hostile", "loopback")
     assert ran.code == "TEST-SERVE-LOOPBACK"
@@ -168,6 +174,7 @@ def test_a_server_that_dies_of_a_request_fails_that_sample(twin: Twin) -> None:
     assert "TEST-SERVE-EXITED" in ran.outcomes()
 
 
+@detects(26, "TEST-SERVE-STOP")
 def test_a_server_deaf_to_sigterm_is_killed_with_a_warning(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.sandbox.serving.run.STOP_SECONDS", 3.0)
     ran = twin.serve("twin-hostile", "deaf")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract_rows import detects
 from tests.engine.twin_fixtures import Ran, Twin
 
 pytestmark = pytest.mark.timeout(180)
@@ -130,6 +131,7 @@ def test_a_parser_that_refuses_the_tuning_jobs_parameter_is_told(twin: Twin) -> 
         ("runs-on", "warn", "ran on to its end"),
     ],
 )
+@detects(26, "TEST-TRAIN-STOP")
 def test_sigterm_in_the_middle_of_training(
     twin: Twin, monkeypatch: pytest.MonkeyPatch, fault: str, outcome: str, words: str
 ) -> None:
@@ -188,6 +190,7 @@ def test_a_reader_that_stops_in_the_middle_of_a_pipe_is_stopped(twin: Twin, monk
     assert any(item.text.startswith("train: opened 1 times") for item in ran.report.problem.evidence)
 
 
+@detects(27, "TEST-VALUES-ACCEPTED")
 def test_bad_hyperparameters_that_are_accepted_are_named(twin: Twin) -> None:
     ran = train(twin, "greedy", SupportedHyperParameters=[EPOCHS, RATE, LABEL, FREE[-1]])
     assert ran.outcomes()["TEST-VALUES-ACCEPTED"] == "warn"
@@ -213,12 +216,15 @@ def test_a_crash_on_an_empty_channel_is_told(twin: Twin) -> None:
     [("nan", {"TEST-METRICS-NAN", "TEST-METRICS-OBJECTIVE"}),
      ("no-metric", {"TEST-TRAIN-METRICS", "TEST-METRICS-OBJECTIVE"}), ("links", {"TEST-MODEL-FILES"})],
 )  # fmt: skip
+@detects(24, "TEST-METRICS-OBJECTIVE")
+@detects(24, "TEST-TRAIN-METRICS")
 def test_metrics_and_model_files_that_cannot_be_used(twin: Twin, fault: str, codes: set[str]) -> None:
     ran = train(twin, fault, **METRICS)
     assert {code for code, outcome in unusual(ran).items() if outcome != "skip"} == codes
     assert ran.report.problem is None
 
 
+@detects(5, "TEST-NO-PROGRAM")
 def test_a_train_without_the_executable_bit_cannot_be_started(twin: Twin) -> None:
     ran = train(twin, image="twin-locked")
     assert ran.code == "TEST-NO-PROGRAM"
@@ -236,6 +242,7 @@ def test_a_train_without_the_executable_bit_cannot_be_started(twin: Twin) -> Non
         ("echo too bad > /opt/ml/output/failure; exit 3", 3, "its own exit code"),
     ],
 )
+@detects(27, "TEST-TRAIN-EXIT")
 def test_an_exit_code_is_told_with_where_to_look(twin: Twin, script: str, code: int, words: str) -> None:
     ran = train(twin, "shell", label=script)
     assert ran.code == "TEST-TRAIN-EXIT"

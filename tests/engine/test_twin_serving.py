@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract_rows import detects
 from tests.engine.twin_fixtures import INFERENCE, Ran, Twin
 from workers.sandbox.serving.patches import PATCHES
 
@@ -122,6 +123,12 @@ GROUPS: tuple[dict[str, tuple[str, str]], ...] = (
 
 
 @pytest.mark.parametrize("faults_in_it", GROUPS, ids=[",".join(group) for group in GROUPS])
+@detects(9, "TEST-BATCH-START")
+@detects(10, "TEST-WORKER-TIMEOUT")
+@detects(14, "TEST-MODEL-WRITE")
+@detects(25, "TEST-CHARSET")
+@detects(25, "TEST-ACCEPT")
+@detects(30, "TEST-PRIVILEGES")
 def test_each_fault_raises_its_own_code_only(
     twin: Twin, brief: None, faults_in_it: dict[str, tuple[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +141,7 @@ def test_each_fault_raises_its_own_code_only(
     assert patched == set(PATCHES) & {code for code, _ in faults_in_it.values()}
 
 
+@detects(11, "TEST-LARGE-BODY")
 def test_nginx_gets_its_patch(twin: Twin, brief: None) -> None:
     ran = serve(twin, "nginx", [TO_JSON], SupportedResponseMIMETypes=["application/json"])
     check = ran.check("TEST-LARGE-BODY")
@@ -147,12 +155,14 @@ def test_a_container_is_sent_no_more_than_it_says_it_takes(twin: Twin, brief: No
     assert ran.check("TEST-LARGE-BODY").params["megabytes"] == "1"
 
 
+@detects(8, "TEST-PING-LOAD")
 def test_a_ping_that_waits_behind_requests_fails(twin: Twin, brief: None) -> None:
     ran = serve(twin, "ping-behind")
     assert ran.code == "TEST-PING-LOAD"
     assert ran.check("TEST-PING-LOAD").params["reason"].startswith("while 4 clients sent requests")
 
 
+@detects(10, "TEST-REQUEST-TIME")
 def test_a_request_without_an_answer_fails_and_the_probes_are_left_out(
     twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

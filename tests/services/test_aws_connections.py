@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from listings import problems
+from listings.models import Team
 from listings.problems import Owner, ProblemError
+from listings.services import teams
 from tests.aws_fixtures import REGION, Aws
+from tests.contract_rows import detects
 from workers.aws import ecr, s3, sessions
 from workers.aws.errors import aws_errors
 from workers.aws.sessions import Clients, Connection
@@ -52,6 +55,7 @@ def test_a_role_that_may_not_be_assumed_is_told_with_awss_words(aws: Aws) -> Non
     assert "sts:AssumeRole" in error.report.evidence[0].text
 
 
+@detects(20, "AWS-ACCOUNT-MISMATCH")
 def test_a_role_of_another_account_is_noticed(aws: Aws) -> None:
     other = "arn:aws:iam::999988887777:role/slipway"
     clients = Clients(Connection(aws.team.aws_account_id, REGION, other, "external", aws.standin.url))
@@ -143,3 +147,15 @@ def test_a_bucket_in_another_region_is_refused(aws: Aws) -> None:
     requests.post(f"{aws.standin.url}/_standin/buckets", json=bucket, timeout=10).raise_for_status()
     assert raised(s3.ensure_bucket, aws.clients, name).code == "AWS-BUCKET-REGION"
     s3.ensure_bucket(aws.clients, aws.team.s3_bucket)
+
+
+@detects(23, "TEAM-AWS-FIELD")
+@pytest.mark.parametrize("role", ["validation", "role/validation", "arn:aws:iam::111122223333:user/validation"])
+def test_a_validation_role_is_given_by_its_whole_arn(seller: Any, team: Team, role: str) -> None:
+    good = {"validation_role_arn": "arn:aws:iam::111122223333:role/validation"}
+    teams.connect_aws(seller, team, good)
+    with pytest.raises(ProblemError) as refused:
+        teams.connect_aws(seller, team, {"validation_role_arn": role})
+    assert refused.value.code == "TEAM-AWS-FIELD"
+    team.refresh_from_db()
+    assert team.validation_role_arn == good["validation_role_arn"]

@@ -23,6 +23,7 @@ from listings.services import listings as listing_service
 from listings.services import versions
 from listings.spec import VersionSpec, from_data, parse
 from listings.starters import starter_file, starter_zip
+from tests.contract_rows import detects
 from tests.unit.archive_fixtures import tar
 from tests.unit.spec_fixtures import ALGORITHM, MODEL_PACKAGE, data_of
 from workers.sources.reading import extract_tree, read_file
@@ -261,6 +262,17 @@ def test_files_of_a_file_manager_in_the_artifacts_are_warned_about(fetched):
     assert report.facts["artifact_unpacked_bytes"] == 4
     report, _ = fetched(source, Kind.MODEL_PACKAGE, MODEL)
     assert {check.outcome for check in report.checks if "ARTIFACT" in check.code} == {CheckOutcome.PASS}
+
+
+@detects(22, "SOURCE-SAMPLE-STRAY")
+def test_files_beside_a_channels_data_are_told(fetched):
+    stray = [("sample/train/README.md", b"x"), ("sample/train/part.manifest", b"x"), ("sample/train/.hidden", b"x")]
+    report, _ = fetched(tar(*TREE, *stray, ("slipway.yaml", ALGORITHM.encode())))
+    (check,) = [check for check in report.checks if check.code == "SOURCE-SAMPLE-STRAY"]
+    assert (check.outcome, check.params["count"]) == (CheckOutcome.WARN, "3")
+    report, _ = fetched(tar(*TREE, ("slipway.yaml", ALGORITHM.encode())))
+    (check,) = [check for check in report.checks if check.code == "SOURCE-SAMPLE-STRAY"]
+    assert check.outcome == CheckOutcome.PASS
 
 
 def test_an_algorithms_uploaded_artifact_is_not_used(fetched):

@@ -8,6 +8,7 @@ import tarfile
 import pytest
 
 from listings.problems import ProblemError
+from tests.contract_rows import detects
 from tests.unit.archive_fixtures import hard, link, special, tar
 from workers.sources import artifact
 from workers.sources.artifact import ArtifactContents, examine
@@ -37,10 +38,12 @@ def test_good_archive() -> None:
     (["a/x", "b/x"], ""), (["a"], ""), (["1/saved_model.pb", "1/variables/x"], ""),
     (["model/a", "._model"], "model"), (["model/a", ".DS_Store", "__MACOSX/model/._a"], "model"),
 ])  # fmt: skip
+@detects(12, "SOURCE-ARTIFACT-NESTED")
 def test_directory_around_everything(names: list[str], wrapper: str) -> None:
     assert look(*((name, b"x") for name in names)).wrapper == wrapper
 
 
+@detects(13, "SOURCE-ARTIFACT-JUNK")
 def test_files_of_file_managers_are_counted_and_named() -> None:
     found = look(("a", b"x"), ("._a", b"x"), ("d/.DS_Store", b"x"), ("__MACOSX/a", b"x"), ("Thumbs.db", b"x"))
     assert (found.files, found.junk_count) == (1, 4)
@@ -61,6 +64,7 @@ def test_thousand_of_them_cost_twenty_names() -> None:
     (link("a", "../b"), "points to"), (hard("a", "../b"), ".."), (special("a", tarfile.CHRTYPE), "a device"),
     (special("a", tarfile.FIFOTYPE), "a pipe"),
 ])  # fmt: skip
+@detects(13, "SOURCE-BAD-ARTIFACT")
 def test_what_leads_out_or_is_no_file(entry: Entry, says: str) -> None:
     assert says in refusal(("m", b"x"), entry)
 

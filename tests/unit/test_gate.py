@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from listings.gate import FindingFact, GateFacts, PolicyFact, Verdict, WaiverFact, evaluate
 from listings.policy_defaults import DEFAULT_POLICY
+from tests.contract_rows import GATE, detects
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DIGEST = "sha256:" + "1" * 64
@@ -55,11 +56,13 @@ def test_an_amended_policy_lists_the_system() -> None:
     assert judge(replace(GOOD, os_version="12"), policy=amended).passed
 
 
+@detects(2, GATE)
 def test_an_image_that_cannot_be_scanned_is_not_clean() -> None:
     assert failing(judge(replace(GOOD, scan_complete=False))) == {"GATE-OS"}
     assert failing(judge(replace(GOOD, scan_complete=None))) == {"GATE-OS"}
 
 
+@detects(29, GATE)
 def test_blocking_findings_fail_and_others_do_not() -> None:
     findings = (FindingFact("CVE-1", "high"), FindingFact("CVE-2", "medium"))
     verdict = judge(replace(GOOD, findings=findings))

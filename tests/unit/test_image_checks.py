@@ -6,6 +6,7 @@ import pytest
 
 from listings.problems import get
 from listings.reports import CheckOutcome
+from tests.contract_rows import detects
 from tests.image_fixtures import FAIL, PASS, SKIP, WARN, Item, checks, image, outcome
 from tests.images_by_hand import ELF_ARM64, directory, file, program, symlink
 from workers.images import Image, Layer
@@ -33,20 +34,39 @@ def test_every_check_is_in_the_catalogue_with_its_texts() -> None:
 
 
 @pytest.mark.parametrize("architecture", ["arm64", "386", ""])
+@detects(3, "IMAGE-ARCH")
 def test_other_machines_fail(architecture: str) -> None:
     assert outcome(image(program("bin/train"), architecture=architecture), "IMAGE-ARCH") is FAIL
 
 
+@detects(1, "IMAGE-MEDIA-TYPE")
 def test_oci_manifest_fails() -> None:
     made = image(program("bin/train"), media_type="application/vnd.oci.image.manifest.v1+json")
     assert outcome(made, "IMAGE-MEDIA-TYPE") is FAIL
 
 
+def test_pipeline_needs_the_label_by_which_an_image_takes_a_port() -> None:
+    label = {"com.amazonaws.sagemaker.capabilities.accept-bind-to-port": "true"}
+    for labels, expected in ((label, PASS), ({}, FAIL)):
+        found = check_image(image(program("bin/serve"), Labels=labels), train=False, serve=True, chained=True)
+        check = next(check for check in found if check.code == "IMAGE-BIND-TO-PORT")
+        assert check.outcome is expected
+        assert bool(check.patch) == (expected is FAIL)
+    assert "IMAGE-BIND-TO-PORT" not in checks(image(program("bin/serve")))
+
+
 class TestTrain:
+    @detects(5, "IMAGE-TRAIN")
     def test_missing_program_fails_and_says_what_to_add(self) -> None:
         check = checks(image(program("bin/sh")))["IMAGE-TRAIN"]
         assert check.outcome is FAIL
         assert "COPY train /usr/local/bin/train" in check.patch
+
+    @detects(4, "IMAGE-SERVE")
+    def test_missing_server_fails_likewise(self) -> None:
+        found = checks(image(program("bin/sh")), train=False, serve=True)
+        assert found["IMAGE-SERVE"].outcome is FAIL
+        assert checks(image(program("bin/serve")), train=False, serve=True)["IMAGE-SERVE"].outcome is PASS
 
     def test_only_what_the_spec_asks_for_is_checked(self) -> None:
         found = checks(image(program("bin/serve")), train=False, serve=True)
@@ -75,6 +95,7 @@ class TestTrain:
         assert outcome(made, "IMAGE-TRAIN") is PASS
         assert resolved(made, "train") == "/opt/real"
 
+    @detects(7, "IMAGE-TRAIN")
     def test_cmd_does_not_help(self) -> None:
         assert outcome(image(program("bin/python"), Cmd=["python", "train.py"]), "IMAGE-TRAIN") is FAIL
 
@@ -96,6 +117,7 @@ class TestEntrypoint:
         made = image(program("app/start"), Entrypoint=["./start"], WorkingDir="/app")
         assert outcome(made, "IMAGE-ENTRYPOINT") is PASS
 
+    @detects(26, "IMAGE-ENTRYPOINT-SHELL")
     def test_shell_form_warns(self) -> None:
         made = image(program("bin/sh"), Entrypoint=["/bin/sh", "-c", "python main.py"])
         assert outcome(made, "IMAGE-ENTRYPOINT-SHELL") is WARN
@@ -104,6 +126,7 @@ class TestEntrypoint:
         made = image(program("bin/sh"), Entrypoint=["/bin/sh", "/start.sh"])
         assert outcome(made, "IMAGE-ENTRYPOINT-SHELL") is PASS
 
+    @detects(6, "IMAGE-ENTRYPOINT-INIT")
     def test_init_before_a_program_warns_and_works(self) -> None:
         made = image(program("sbin/tini"), program("app"), Entrypoint=["/sbin/tini", "-g", "-e", "143", "--", "/app"])
         assert outcome(made, "IMAGE-ENTRYPOINT-INIT") is WARN
@@ -166,10 +189,12 @@ class TestKernel:
         ("app", WARN),
     ],
 )
+@detects(15, "IMAGE-USER")
 def test_other_users_than_root_warn(user: str, expected: CheckOutcome) -> None:
     assert outcome(image(program("bin/train"), User=user), "IMAGE-USER") is expected
 
 
+@detects(21, "IMAGE-OPT-ML")
 def test_content_below_opt_ml_warns_and_is_named() -> None:
     check = checks(image(program("bin/train"), file("opt/ml/code/main.py"), directory("opt/ml/model")))["IMAGE-OPT-ML"]
     assert (check.outcome, check.params["count"]) == (WARN, "1")
@@ -180,6 +205,7 @@ def test_empty_directories_below_opt_ml_do_no_harm() -> None:
     assert outcome(image(program("bin/train"), directory("opt/ml/model")), "IMAGE-OPT-ML") is PASS
 
 
+@detects(17, "IMAGE-SIZE")
 def test_large_image_warns_with_its_layers() -> None:
     made = image(program("bin/train"))
     layer = made.layers[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from listings.reports import CheckOutcome
+from tests.contract_rows import detects
 from tests.image_fixtures import PASS, SKIP, WARN, checks, complaints, image, layered, outcome
 from tests.images_by_hand import directory, file, program, symlink
 from workers.images.checks.lines import unpinned
@@ -35,6 +36,7 @@ def shell(line: str) -> dict[str, CheckOutcome]:
     "pip install -r requirements.txt", "python3 -m pip install x", "exec pip3 install x", "apt-get update",
     "apt-get -y install curl", "apk --no-cache add curl", "conda install -y x", "npm ci", "if ! pip install x; then",
 ])  # fmt: skip
+@detects(16, "IMAGE-START-INSTALL")
 def test_installing_in_a_shell_script(line: str) -> None:
     assert shell(line)["IMAGE-START-INSTALL"] is WARN
 
@@ -80,6 +82,7 @@ def test_what_stays_inside(line: str) -> None:
     'nltk.download("punkt")', 'torch.hub.load("pytorch/vision", "resnet18")', "hf_hub_download(repo_id=x)",
     "resnet18(pretrained=True)", 'VGG16(weights="imagenet")', "wandb.init()",
 ])  # fmt: skip
+@detects(16, "IMAGE-START-NETWORK")
 def test_calling_out_in_a_python_script(line: str) -> None:
     assert python(line)["IMAGE-START-NETWORK"] is WARN
 
@@ -155,6 +158,7 @@ def test_programs_without_text_say_nothing() -> None:
     (b"#!/bin/sh\nexec python3 main.py\n", PASS), (b"#!/bin/sh\nPATH=/opt/bin:$PATH\npython main.py\n", PASS),
     (b"#!/bin/sh\n# python main.py\ntrue\n", PASS),
 ])  # fmt: skip
+@detects(19, "IMAGE-START-PROGRAM")
 def test_program_that_the_start_script_calls(script: bytes, expected: CheckOutcome) -> None:
     check = checks(image(*BASE, program("bin/train", script)))["IMAGE-START-PROGRAM"]
     assert check.outcome is expected
@@ -172,6 +176,7 @@ def test_program_that_the_start_script_calls(script: bytes, expected: CheckOutco
     ("RUN pip install a.whl", []), ("RUN pip download a", []),
     ("COPY pip install x", []), ("RUN apt-get install x", []),
 ])  # fmt: skip
+@detects(19, "IMAGE-UNPINNED")
 def test_packages_without_a_version(line: str, names: list[str]) -> None:
     assert unpinned(line) == names
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.contract_rows import detects
 from tests.image_fixtures import FAIL, PASS, SKIP, WARN, Item, checks, complaints, image, layered, outcome
 from tests.images_by_hand import ELF_ARM64, directory, elf, file, hardlink, program, symlink
 from workers.images.heads import describe_head
@@ -107,6 +108,7 @@ class TestPrograms:
         head[place : place + 8] = (1 << 20).to_bytes(8, "little")
         assert describe_head(bytes(head)) == "elf:62:"
 
+    @detects(3, "IMAGE-BINARIES")
     def test_programs_for_another_machine_on_path_are_told(self) -> None:
         made = image(program("bin/train"), program("usr/local/bin/helper", ELF_ARM64), program("opt/x", ELF_ARM64))
         check = checks(made)["IMAGE-BINARIES"]

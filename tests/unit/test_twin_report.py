@@ -14,7 +14,7 @@ from listings.twin import differences, reading, stages
 from listings.twin.compare import RULES, compare
 from listings.twin.document import CheckItem, Comparison, Report, RunId, schema_of
 from listings.twin.verdict import stages_of, verdict_of
-from tests import problems_doc, twin_facts
+from tests import twin_doc, twin_facts
 
 #: Kept beside the tests, so that a change of what is published is seen as one.
 SCHEMAS = Path(__file__).parent.parent / "payloads"
@@ -32,7 +32,7 @@ def test_every_check_stands_for_a_stage_at_aws() -> None:
 
 
 def test_the_page_has_the_same_differences_as_the_documentation() -> None:
-    assert problems_doc.DIFFERENCES.read_text() == problems_doc.differences(), "run `make docs`"
+    assert twin_doc.DIFFERENCES.read_text() == twin_doc.differences(), "run `make docs`"
     assert len(differences.DIFFERENCES) > 10
     assert all(row.topic and row.twin for row in differences.DIFFERENCES)
 

@@ -21,8 +21,9 @@ from listings.spec.document import MAX_CHARACTERS
 from workers.sources import git, image
 from workers.sources.archive import Normalised, normalise
 from workers.sources.artifact import ArtifactContents, examine
-from workers.sources.members import Limits, readable
+from workers.sources.members import Kind, Limits, readable
 from workers.sources.reading import extract_tree, read_file
+from workers.sources.stray import check as stray_files
 from workers.steps.contract import StepContext
 
 SPEC_FILE = "slipway.yaml"
@@ -40,6 +41,8 @@ def execute(context: StepContext) -> StepReport:
             context.log.line(f"{SPEC_FILE}: {problem}", "slipway")
         return StepReport(problem=errors.as_report())
     checks = [CheckReport(code, CheckOutcome.PASS) for code in _ARCHIVE_CODES]
+    stray = stray_files(spec, (name for name, entry in normal.entries.items() if entry.kind is Kind.FILE))
+    checks += [stray] if stray else []
     artifacts = _artifacts(context, spec, normal, archive, checks)
     checks.append(_publication(spec))
     facts: dict[str, Any] = {

@@ -27,7 +27,10 @@ def execute(context: StepContext) -> StepReport:
     log_lines = _tell(context, image)
     wants_train, wants_serve = bool(spec.get("training")), bool(spec.get("inference"))
     artifact = _artifact(context.facts["fetch"])
-    checks = check_image(image, train=wants_train, serve=wants_serve, artifact=artifact, log_lines=log_lines)
+    checks = check_image(
+        image, train=wants_train, serve=wants_serve, artifact=artifact, log_lines=log_lines,
+        chained=bool((spec.get("inference") or {}).get("Containers")),
+    )  # fmt: skip
     facts = image_facts(image)
     facts["train"] = resolved(image, "train") if wants_train else None
     facts["serve"] = resolved(image, "serve") if wants_serve else None

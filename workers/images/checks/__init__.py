@@ -14,11 +14,13 @@ __all__ = ["Artifact", "check_image", "resolved"]
 
 
 def check_image(
-    image: Image, *, train: bool, serve: bool, artifact: Artifact | None = None, log_lines: Sequence[int] = ()
-) -> tuple[CheckReport, ...]:
-    """Every check, in the order shown. ``train`` / ``serve``: whether the version's spec asks for that command."""
+    image: Image, *, train: bool, serve: bool, artifact: Artifact | None = None, log_lines: Sequence[int] = (),
+    chained: bool = False,
+) -> tuple[CheckReport, ...]:  # fmt: skip
+    """Every check, in the order shown. ``train`` / ``serve``: whether the version's spec asks for that command;
+    ``chained``: whether as an inference pipeline."""
     wanted = tuple(argument for argument, asked in (("train", train), ("serve", serve)) if asked)
-    subject = Subject(image, wanted, artifact, log_lines)
+    subject = Subject(image, wanted, artifact, log_lines, chained)
     return (
         *platform.checks(subject),
         *starting.checks(subject),

@@ -13,6 +13,7 @@ from workers.registries.client import DOCKER_MANIFEST
 
 #: 10 GB: above it pulling and starting within the limits becomes a matter of luck (contract reference, 3.4).
 LARGE_BYTES = 10 * 1024**3
+BIND_TO_PORT = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port"
 #: A batch transform job's volume. It must hold the image, the archive, and the files unpacked from it.
 BATCH_BYTES = 30 * 1000**3
 #: What is left of it above this is soon used up by temporary files.
@@ -26,6 +27,8 @@ def checks(subject: Subject) -> Iterator[CheckReport]:
     yield _size(subject)
     if "serve" in subject.wanted:
         yield _batch_disk(subject)
+    if subject.chained:
+        yield _bind_to_port(subject)
 
 
 def _architecture(subject: Subject) -> CheckReport:
@@ -52,6 +55,13 @@ def _binaries(subject: Subject) -> CheckReport:
 def _media_type(subject: Subject) -> CheckReport:
     right = subject.image.media_type == DOCKER_MANIFEST
     return CheckReport("IMAGE-MEDIA-TYPE", PASS if right else FAIL, {"media_type": subject.image.media_type})
+
+
+def _bind_to_port(subject: Subject) -> CheckReport:
+    """Without the label SageMaker gives a container of a pipeline no port of its own."""
+    right = subject.image.config.labels.get(BIND_TO_PORT, "").lower() == "true"
+    patch = "" if right else f"LABEL {BIND_TO_PORT}=true\n"
+    return CheckReport("IMAGE-BIND-TO-PORT", PASS if right else FAIL, {"label": BIND_TO_PORT}, patch=patch)
 
 
 def _size(subject: Subject) -> CheckReport:

@@ -29,12 +29,13 @@ class Artifact:
 @dataclass(frozen=True)
 class Subject:
     """``wanted``: the commands that the spec asks for, of ``train`` and ``serve``. ``log_lines``: where the attempt's
-    log names each layer."""
+    log names each layer. ``chained``: it serves as several containers of a pipeline."""
 
     image: Image
     wanted: tuple[str, ...]
     artifact: Artifact | None = None
     log_lines: Sequence[int] = ()
+    chained: bool = False
 
     @cached_property
     def first(self) -> Program | None:
