@@ -15,6 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 from docker.errors import DockerException
+from requests.exceptions import ConnectionError as RequestConnectionError
 from requests.exceptions import Timeout
 
 from listings.about import VERSION
@@ -93,6 +94,9 @@ class Readiness:
             self._prepared = known
             found = warnings if known else problems
             found.append(ProblemReport("ENGINE-SLOW", {"seconds": str(timeout), "reason": str(error)[:300]}))
+        except (RequestConnectionError, ConnectionError) as error:
+            # It went away between its ping and these calls.
+            problems.append(engines.problem_of(error).report)
         except (DockerException, OSError) as error:
             problems.append(ProblemReport("WORKER-UNPREPARED", {"reason": str(error)[:300]}))
         return known | {"engine_answers": True}

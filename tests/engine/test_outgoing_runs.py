@@ -154,8 +154,8 @@ def test_calls_while_serving(twin: Twin, mode: str, outcome: str) -> None:
 
 
 def test_a_request_that_waits_for_elsewhere_fails(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.sandbox.serving.run.INVOCATION_SECONDS", 3.0)
+    monkeypatch.setattr("workers.sandbox.serving.probing.INVOCATION_SECONDS", 3.0)
     ran = twin.serve("twin-network", "hang")
     assert ran.code == "TEST-EGRESS"
-    assert "no answer in time" in ran.check("TEST-EGRESS").evidence[0].text
+    assert "no whole answer after 3 seconds" in ran.check("TEST-EGRESS").evidence[0].text
     assert ran.outcomes()["TEST-REQUEST"] == "pass"

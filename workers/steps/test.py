@@ -30,6 +30,7 @@ from workers.sandbox.samples import Samples, wanted_by
 from workers.sandbox.serving import batch, pipeline
 from workers.sandbox.serving import run as serving
 from workers.sandbox.serving.pipeline import Model
+from workers.sandbox.serving.probing import INVOCATION_SECONDS
 from workers.sandbox.staged import staged_image
 from workers.sandbox.training import probes
 from workers.sandbox.training import run as training
@@ -127,7 +128,7 @@ def _serve(
             return serving.run(some, test, inference, samples, model, profile)
 
     served = run(bench)
-    longest = settings.SLIPWAY.ping_deadline_seconds + (len(test.requests) + 1) * serving.INVOCATION_SECONDS
+    longest = settings.SLIPWAY.ping_deadline_seconds + (len(test.requests) + 1) * INVOCATION_SECONDS
     plan.judge(served, run, longest)
     if not inference.Containers and batch.is_worth_a_run(served):
         with models[0]() as model:

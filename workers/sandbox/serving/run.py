@@ -18,7 +18,6 @@ from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
 from workers.sandbox.serving import execution, load, negotiation, requests, rough, signs, start
 from workers.sandbox.serving.patches import add_patches
-from workers.sandbox.serving.probing import INVOCATION_SECONDS as INVOCATION_SECONDS
 from workers.sandbox.serving.probing import Probe, Probing, run_probes
 from workers.sandbox.subject import Exit
 
