@@ -91,13 +91,13 @@ def test_the_kernels_files_of_version_1_are_read(tmp_path: Path) -> None:
         memory__max_usage_in_bytes=120, memory__oom_control="oom_kill_disable 0\nunder_oom 0\noom_kill 2",
     )  # fmt: skip
     files_of(tmp_path / "sys/cpu,cpuacct" / below, cpuacct__usage=1_500_000_000)
-    files_of(tmp_path / "sys/pids" / below, pids__current=5)
+    files_of(tmp_path / "sys/pids" / below, pids__current=5, pids__events="max 3")
     found = group(tmp_path, f"9:memory:/{below}\n4:cpu,cpuacct:/{below}\n3:pids:/{below}\n0::/")
     assert found is not None
     reading = found.read()
     assert reading is not None
     assert (reading.cpu_seconds, reading.memory, reading.memory_peak, reading.processes) == (1.5, 60, 120, 5)
-    assert reading.memory_kills == 2
+    assert (reading.memory_kills, reading.refused_forks) == (2, 3)
 
 
 @pytest.mark.parametrize("new", [True, False])
@@ -108,13 +108,14 @@ def test_the_kernels_files_of_version_2_are_read(tmp_path: Path, new: bool) -> N
         pids__current=5, memory__events="low 0\noom 1\noom_kill 1",
     )  # fmt: skip
     if new:
-        files_of(folder, memory__peak=130, pids__peak=9)
+        files_of(folder, memory__peak=130, pids__peak=9, pids__events="max 1")
     found = group(tmp_path, f"0::/system.slice/docker-{CONTAINER}.scope")
     assert found is not None
     reading = found.read()
     assert reading is not None
     assert (reading.cpu_seconds, reading.memory, reading.processes, reading.memory_kills) == (2.5, 60, 5, 1)
-    assert (reading.memory_peak, reading.most_processes) == ((130, 9) if new else (0, 0))
+    found_then = (reading.memory_peak, reading.most_processes, reading.refused_forks)
+    assert found_then == ((130, 9, 1) if new else (0, 0, 0))
 
 
 def test_a_process_of_another_host_with_the_same_number_is_not_read(tmp_path: Path) -> None:

@@ -198,7 +198,10 @@ class Subject:
 
     @property
     def most_processes(self) -> int:
-        return self.meter.most_processes if self.meter else 0
+        if self.meter is None:
+            return 0
+        # Readings may miss the moment in which the limit was reached; that a fork was refused is counted by the kernel.
+        return self.profile.pids if self.meter.refused_forks else self.meter.most_processes
 
     @property
     def seconds(self) -> float:

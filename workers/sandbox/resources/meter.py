@@ -34,6 +34,7 @@ class Meter:
         self.peak_memory = 0
         self.most_processes = 0
         self.memory_kills = 0
+        self.refused_forks = 0
         self.series = Series()
         self.active_at = time.monotonic()
         self._active_cpu = 0.0
@@ -77,6 +78,7 @@ class Meter:
                 self._highest_mark = reading.memory_peak
             self.peak_memory = max(self.peak_memory, memory)
             self.most_processes = max(self.most_processes, reading.processes, reading.most_processes)
+            self.refused_forks = max(self.refused_forks, reading.refused_forks)
             self.memory_kills = max(self.memory_kills, reading.memory_kills)
             then, cpu_then = self._last
             if now - then >= MIN_GAP_SECONDS and reading.cpu_seconds >= cpu_then:

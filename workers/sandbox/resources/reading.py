@@ -13,7 +13,8 @@ ROOT = Path("/sys/fs/cgroup")
 @dataclass(frozen=True, slots=True)
 class Reading:
     """``memory`` is without the file cache that the kernel drops at need; ``memory_peak``, where the kernel keeps one,
-    is with it. ``memory_kills``: how many processes it killed for memory so far, where it says."""
+    is with it. ``memory_kills``: how many processes it killed for memory so far, where it says; ``refused_forks``: how
+    often one could not be started for the limit of processes."""
 
     cpu_seconds: float
     memory: int
@@ -22,6 +23,7 @@ class Reading:
     processes: int
     most_processes: int = 0
     memory_kills: int = 0
+    refused_forks: int = 0
 
 
 def from_engine(stats: Mapping[str, Any]) -> Reading | None:
@@ -86,6 +88,7 @@ class Cgroup:
             cache=cache,
             processes=_number(pids / "pids.current"),
             memory_kills=_table(memory / "memory.oom_control").get("oom_kill", 0),
+            refused_forks=_refused(pids),
         )
 
     @staticmethod
@@ -100,7 +103,15 @@ class Cgroup:
             processes=_number(folder / "pids.current"),
             most_processes=_number(folder / "pids.peak", 0),  # since Linux 6.1
             memory_kills=_table(folder / "memory.events").get("oom_kill", 0),
+            refused_forks=_refused(folder),
         )
+
+
+def _refused(folder: Path) -> int:
+    try:
+        return _table(folder / "pids.events").get("max", 0)
+    except FileNotFoundError:  # a kernel older than 4.8
+        return 0
 
 
 def _number(path: Path, otherwise: int | None = None) -> int:
