@@ -25,7 +25,7 @@ DEEDS: tuple[tuple[str, str, str], ...] = (
     ("deleted-file", "exec 3>/tmp/gone; rm /tmp/gone; dd if=/dev/zero bs=1M count=200 >&3; keep", ""),
     ("files", "i=0; while :; do : > /opt/ml/model/$i; i=$((i+1)); done", "TEST-DISK"),
     ("files-of-the-layer", "mkdir /many; i=0; while :; do : > /many/$i; i=$((i+1)); done", "TEST-DISK"),
-    ("sparse", "truncate -s 1T /opt/ml/model/huge", "TEST-DISK"),
+    ("sparse", "truncate -s 1024G /opt/ml/model/huge", "TEST-DISK"),
     ("deep", "d=$(printf '%0250d' 0); cd /opt/ml/model; for i in $(seq 60); do mkdir $d; cd $d; done; sleep 60",
      "TEST-DISK"),
     ("log", "keep; l=$(printf '%04000d' 0); yes $l | head -c 20000000; yes | tr -d '\\n' | head -c 1000000000", ""),
