@@ -51,7 +51,7 @@ def failed_tests(report: Path) -> list[str]:
     except (OSError, ElementTree.ParseError):
         return []
     failed = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
-    if any(not case.get("file") for case in failed):
+    if any(not case.get("file") or _died(case) for case in failed):
         return []
     return list(dict.fromkeys(map(_node_id, failed)))
 
@@ -61,3 +61,9 @@ def _node_id(case: ElementTree.Element) -> str:
     file, name = str(case.get("file")), str(case.get("name"))
     classes = str(case.get("classname")).removeprefix(file.removesuffix(".py").replace("/", ".")).strip(".")
     return "::".join([file, *filter(None, classes.split(".")), name])
+
+
+def _died(case: ElementTree.Element) -> bool:
+    """pytest-xdist names the test that took its process with it; of that process's other tests nothing is known."""
+    told = [*case.findall("failure"), *case.findall("error")]
+    return any("crashed while running" in str(each.get("message")) for each in told)

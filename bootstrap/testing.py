@@ -12,7 +12,7 @@ from bootstrap.report import say
 from bootstrap.run import show
 
 TESTS = ROOT / "tests"
-NO_TESTS_COLLECTED = 5
+TESTS_FAILED, NO_TESTS_COLLECTED = 1, 5
 #: More failures than these in one suite are a broken product, not tests that were in each other's way.
 FEW = 3
 
@@ -68,7 +68,7 @@ def run(home: Home, env: dict[str, str], only: list[str]) -> int:
         say(f"Suite {suite.name}")
         code = _pytest(home, env, suite, folders, report)
         count.add(report)
-        if code and suite.real:
+        if code == TESTS_FAILED and suite.real and suite.workers > 1:
             code = _alone(home, env, suite, report, count)
         codes.append(code)
     print(f"slipway: {count}", flush=True)

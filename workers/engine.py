@@ -46,6 +46,9 @@ NO_ATTEMPT = ""
 #: Says to the engine that there are no registry sign-ins, for a build or a pull. An empty JSON object in base64.
 NO_CREDENTIALS = {"X-Registry-Config": "e30=", "X-Registry-Auth": "e30="}
 
+#: In a container's path: a file where a directory should be, or a link that leads round.
+NO_SUCH_PATH = ("not a directory", "too many links", "too many levels")
+
 
 @dataclass(frozen=True, slots=True)
 class Owned:
@@ -309,6 +312,10 @@ class Engine:
                 return source.read(max_bytes) if source is not None else None
         except NotFound:
             return None
+        except APIError as error:
+            if any(words in str(error.explanation) for words in NO_SUCH_PATH):
+                return None
+            raise
 
     @contextmanager
     def archive(self, container_id: str, path: str) -> Iterator[Iterator[bytes]]:

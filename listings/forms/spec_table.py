@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import Any
 
@@ -132,13 +133,35 @@ _REQUESTS = Rows(
 
 
 def _pack_container(item: Item) -> Item:
-    """Variables, typed one per line, as the mapping that the spec has. A line without = keeps its text as the name."""
-    pairs = (line.partition("=") for line in item.pop("environment"))
-    return {**item, "Environment": {name.strip(): value for name, _, value in pairs}}
+    """Variables, typed one per line, as the mapping that the spec has. A line without =, or a name's second one, keeps
+    its whole text as the name, to be refused there."""
+    given: dict[str, str] = {}
+    for line in item.pop("environment"):
+        name, _, value = line.partition("=")
+        if name.strip() in given:
+            given[line] = ""
+        else:
+            given[name.strip()] = _read_value(value)
+    return {**item, "Environment": given}
 
 
 def _unpack_container(item: Item) -> Item:
-    return {**item, "environment": [f"{name}={value}" for name, value in (item.get("Environment") or {}).items()]}
+    values = item.get("Environment") or {}
+    return {**item, "environment": [f"{name}={_write_value(value)}" for name, value in values.items()]}
+
+
+def _write_value(value: str) -> str:
+    """In quotation marks, as JSON has it, where a line could not hold it as it is."""
+    is_plain = "\n" not in value and value == value.strip() and not value.startswith('"')
+    return value if is_plain else json.dumps(value, ensure_ascii=False)
+
+
+def _read_value(text: str) -> str:
+    try:
+        value = json.loads(text) if text.startswith('"') else text
+    except ValueError:
+        return text
+    return value if isinstance(value, str) else text
 
 
 _CONTAINERS = Rows(
@@ -149,8 +172,8 @@ _CONTAINERS = Rows(
         Entry("ContainerHostname", "Name", needed=True, width="third"),
         Entry("artifact", "Its model.tar.gz", hint="A file of your source. Empty if the image holds its model.",
               width="two-thirds"),
-        Entry("environment", "Environment", Style.LINES, "One NAME=value per line.", rows=2, width="full",
-              also=("Environment",)),
+        Entry("environment", "Environment", Style.LINES, rows=2, width="full", also=("Environment",),
+              hint="One NAME=value per line; a value of several lines in quotation marks, as in JSON."),
     ),
 )  # fmt: skip
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.db.models import Exists, OuterRef
+
 from listings import problems
 from listings.access import Permission, can
 from listings.models import Attempt, Check, Run
@@ -33,7 +35,8 @@ def report_of(run: Run) -> Report:
     checks = tuple(_checks(attempts))
     calls, more = reading.calls(test)
     system = reading.text(reading.mapping(facts.get(StepName.SCAN, {}).get("os")).get("name"))
-    tested = StepName.TEST in attempts and attempts[StepName.TEST].step.state == StepState.SUCCEEDED
+    judged = (StepName.INSPECT, StepName.SCAN, StepName.TEST)
+    tested = all(name in attempts and attempts[name].step.state == StepState.SUCCEEDED for name in judged)
     verdict = verdict_of(checks, is_active=run.state == RunState.ACTIVE, is_tested=tested)
     digest = reading.text(verdicts.staged_image(facts).get("digest"))
     return Report(
@@ -50,7 +53,8 @@ def report_of(run: Run) -> Report:
 
 def _latest(run: Run) -> dict[str, Attempt]:
     """The latest attempt of each step that has one, in the order of the steps."""
-    rows = Attempt.objects.filter(step__run=run).select_related("step").order_by("step__position", "number")
+    newer = Attempt.objects.filter(step=OuterRef("step"), number__gt=OuterRef("number"))
+    rows = Attempt.objects.filter(~Exists(newer), step__run=run).select_related("step").order_by("step__position")
     return {attempt.step.name: attempt for attempt in rows}
 
 

@@ -281,11 +281,14 @@ class VersionSpec(Part):
         if self.inference is None:
             return None
         found = _plain(self.inference)
-        common = found.pop("Environment", {})
-        links = found.pop("Containers", None) or [{}]
+        # Not as ``_plain`` has them: a variable that is empty is another thing than none.
+        found.pop("Environment", None)
+        found.pop("Containers", None)
+        names = [link.ContainerHostname for link in self.inference.Containers] or [""]
         if image:
-            urls = [*model_data_urls, *[""] * (len(links) - len(model_data_urls))]
-            containers = [_container(image, digest, url, common, link) for link, url in zip(links, urls, strict=True)]
+            urls = [*model_data_urls, *[""] * (len(names) - len(model_data_urls))]
+            each = zip(names, urls, self.container_environments(), strict=True)
+            containers = [_container(image, digest, url, name, environment) for name, url, environment in each]
             found = {"Containers": containers, **found}
         return found
 
@@ -324,16 +327,14 @@ class VersionSpec(Part):
         return cls.model_validate(data)
 
 
-def _container(
-    image: str, digest: str, model_data_url: str, common: dict[str, str], link: dict[str, Any]
-) -> dict[str, Any]:
-    """A ContainerDefinition; ``link`` is the pipeline's own part of it."""
+def _container(image: str, digest: str, model_data_url: str, name: str, environment: dict[str, str]) -> dict[str, Any]:
+    """A ContainerDefinition; ``name`` is the container's in a pipeline, else empty."""
     given = {
-        "ContainerHostname": link.get("ContainerHostname"),
+        "ContainerHostname": name,
         "Image": image,
         "ImageDigest": digest,
         "ModelDataUrl": model_data_url,
-        "Environment": {**common, **link.get("Environment", {})},
+        "Environment": environment,
     }
     return {key: value for key, value in given.items() if value}
 

@@ -137,7 +137,8 @@ def _change(old: Sequence[CheckItem], new: Sequence[CheckItem]) -> str | None:
     for outcome, words in (("fail", "newly fails"), ("warn", "newly warns")):
         were, are = (sum(check.outcome == outcome for check in checks) for checks in (old, new))
         if are > were:
-            return words
+            # A failure that only warns now is better than before.
+            return "mended" if outcome == "warn" and old and old[0].outcome == "fail" else words
     if not new:
         # A check that a run does not reach is not known to be mended.
         return "no longer known" if old[0].outcome in ("fail", "warn") else "gone"

@@ -43,7 +43,7 @@ def verdict_of(checks: Sequence[CheckItem], *, is_active: bool, is_tested: bool)
         )
         detail = f"{failing[0].title}. Retry the step once that is mended."
     elif not is_tested:
-        outcome, sentence = "unknown", "What AWS would say is not known: the isolated test did not come to its end."
+        outcome, sentence = "unknown", "What AWS would say is not known: a step did not come to its end."
         detail = "Run it again."
     else:
         outcome, sentence, detail = _accepted(counts)

@@ -280,7 +280,14 @@ class Space:
     """A holder and an engine that say what they are told to."""
 
     def __init__(self, **volume: Any) -> None:
-        self.volume = {"bytes": 0, "entries": 0, "too_deep": False, "free_bytes": 10 * GIB, "free_entries": 0} | volume
+        self.volume = {
+            "bytes": 0,
+            "entries": 0,
+            "too_deep": False,
+            "missed": False,
+            "free_bytes": 10 * GIB,
+            "free_entries": 0,
+        } | volume
         self.layer = 0
         self.api = self
 

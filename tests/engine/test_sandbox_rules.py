@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import struct
 import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from listings.problems import ProblemError
-from listings.reports import CheckOutcome
+from listings.reports import CheckOutcome, ProblemReport
 from tests.engine.twin_fixtures import tar_of
 from workers.sandbox import outgoing
 from workers.sandbox.holder.dns import Resolver, parse_question
+from workers.sandbox.holder.observe import measure
 from workers.sandbox.holder.recorder import MAX_RECORDS, Recorder
+from workers.sandbox.holder_client import Answer
 from workers.sandbox.model_files import Limits, collect, unpack
 from workers.sandbox.network import Network
+from workers.sandbox.phase import Outcome
+from workers.sandbox.plan import broke
+from workers.sandbox.serving import execution
 from workers.sandbox.serving.compare import difference
 from workers.sandbox.training import metrics
 
@@ -215,3 +227,78 @@ def test_calls_that_could_not_be_told_apart_never_pass() -> None:
     unseen = outgoing.check([], unseen=5)
     assert unseen.outcome is CheckOutcome.WARN
     assert unseen.params["count"] == "at least 0"
+
+
+def test_a_run_that_broke_while_its_calls_were_dropped_hung_on_them() -> None:
+    for code in ("TEST-SERVE-PING", "TEST-PIPELINE-START", "TEST-BATCH-START", "TEST-TRAIN-TIMEOUT"):
+        assert broke(Outcome("serve", Network.DROP, problem=ProblemReport(code)))
+    assert broke(Outcome("serve", Network.DROP, problem=ProblemReport("TEST-DISK"))) == ""
+
+
+def test_execution_parameters_beyond_all_sense_are_a_fault_and_no_crash() -> None:
+    large = "9" * 2501
+    body = f'{{"MaxConcurrentTransforms": {large}, "MaxPayloadInMB": {large}}}'.encode()
+    answer = Answer(status=200, body=body)
+    faults = execution._faults(answer, execution.read(answer))
+    assert [fault.partition(",")[0] for fault in faults] == [
+        "MaxConcurrentTransforms is a very large number", "MaxPayloadInMB is a very large number",
+    ]  # fmt: skip
+
+
+def test_files_that_vanish_hide_none_of_their_neighbours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path.resolve()
+    for number in range(4):
+        (folder / f"{number}").write_bytes(bytes(8192))
+    whole = measure(str(folder), 1 << 30, 100)
+    real = os.scandir
+
+    class Vanished:
+        path, name = "gone", "gone"
+
+        def stat(self, **_: object) -> os.stat_result:
+            raise FileNotFoundError
+
+    @contextmanager
+    def scandir(path: str) -> Iterator[Any]:
+        with real(path) as listing:
+            yield chain([Vanished()], listing)
+
+    monkeypatch.setattr("workers.sandbox.holder.observe.os.scandir", scandir)
+    found = measure(str(folder), 1 << 30, 100)
+    assert (found["bytes"], found["missed"]) == (whole["bytes"], False)
+    assert found["bytes"] >= 4 * 8192
+
+
+def test_a_directory_that_is_gone_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scandir(path: str) -> Any:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("workers.sandbox.holder.observe.os.scandir", scandir)
+    assert measure(str(tmp_path.resolve()), 1 << 30, 100)["missed"]
+
+
+def test_a_deep_model_costs_no_more_than_its_files() -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "x"
+        archive.addfile(link)
+        for number in range(3000):
+            archive.addfile(tarfile.TarInfo("d/" * 900 + str(number)), io.BytesIO())
+    buffer.seek(0)
+    begun = time.process_time()
+    assert unpack(buffer, io.BytesIO(), Limits(1 << 30, 10_000)).files == 3000
+    assert time.process_time() - begun < 20
+
+
+@pytest.mark.parametrize("mtime", ["inf", "nan"])
+def test_a_time_that_is_none_is_refused(mtime: str) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("m")
+        member.pax_headers = {"mtime": mtime}
+        archive.addfile(member, io.BytesIO())
+    buffer.seek(0)
+    with pytest.raises(ProblemError) as refused:
+        unpack(buffer, io.BytesIO(), Limits(1 << 30, 10))
+    assert refused.value.code == "TEST-ARTIFACT"

@@ -92,6 +92,26 @@ def test_a_failure_without_a_place_cannot_be_tried_again(tmp_path: Path) -> None
     assert failed_tests(tmp_path / "none.xml") == []
 
 
+def test_a_process_that_died_is_not_tried_again(tmp_path: Path) -> None:
+    report = tmp_path / "r.xml"
+    report.write_text(
+        '<testsuites><testsuite><testcase file="t.py" classname="t" name="test_a">'
+        "<failure message=\"worker 'gw0' crashed while running 't.py::test_a'\"/>"
+        "</testcase></testsuite></testsuites>"
+    )
+    assert failed_tests(report) == []
+
+
+def test_a_session_that_was_cut_is_not_tried_again(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def cut(home: Home, env: dict[str, str], suite: testing.Suite, places: list[str], report: Path) -> int:
+        case = '<testcase file="t.py" classname="t" name="test_a"><failure/></testcase>'
+        report.write_text(f'<testsuites><testsuite tests="1" failures="1">{case}</testsuite></testsuites>')
+        return 2
+
+    bare.setattr(testing, "_pytest", cut)
+    assert testing.run(Home(tmp_path), {}, []) == 1
+
+
 @pytest.mark.parametrize(
     ("failures", "again", "code"), [(1, "pass", 0), (1, "fail", 1), (3, "pass", 0), (4, "pass", 1)]
 )

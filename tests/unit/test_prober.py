@@ -126,10 +126,11 @@ def test_a_refusal_before_the_body_was_read_is_heard(monkeypatch: pytest.MonkeyP
 
 def test_padding_is_bounded() -> None:
     def count(channel: socket.socket) -> None:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += channel.recv(1000)
-        channel.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + head)
+        got = b""
+        # To its end: a server that closes before has its answer thrown away with the rest of the request.
+        while len(got.partition(b"\r\n\r\n")[2]) < 1000:
+            got += channel.recv(1000)
+        channel.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + got.partition(b"\r\n\r\n")[0] + b"\r\n")
 
     with pytest.MonkeyPatch.context() as patch, server(count) as port:
         patch.setattr(prober, "PORT", port)
@@ -139,3 +140,13 @@ def test_padding_is_bounded() -> None:
             {"method": "POST", "path": "/", "padding": padding, "padding_times": 10**9, "timeout": 5}
         )
     assert b"Content-Length: 1000\r\n" in base64.b64decode(found["body"])
+
+
+def test_a_bare_status_line_is_counted_as_no_http() -> None:
+    def bare(channel: socket.socket) -> None:
+        channel.recv(4096)
+        channel.sendall(b"HTTP/1.1\r\n\r\n")
+
+    with server(bare) as port:
+        figures = load.run({"clients": 2, "requests": 6, "seconds": 5, "timeout": 2, "port": port, "ping": False})
+    assert (figures["requests"], figures["errors"]) == (6, 6)

@@ -8,9 +8,9 @@ import pytest
 
 from listings.forms.spec_form import SpecForm
 from listings.problems import ProblemError
-from listings.spec import parse
+from listings.spec import from_data, parse
 from tests.spec_posting import sent
-from tests.unit.spec_fixtures import ALGORITHM, MODEL_PACKAGE, changed, problems_of
+from tests.unit.spec_fixtures import ALGORITHM, MODEL_PACKAGE, changed, data_of, problems_of
 from workers.aws.registration import register_request
 
 LINKS = """\
@@ -65,6 +65,31 @@ def test_the_environment_of_each_container_is_the_common_one_under_its_own():
         {"LEVEL": "info", "STAGE": "features"}, {"LEVEL": "info", "STAGE": "model"},
     ]  # fmt: skip
     assert parse(MODEL_PACKAGE).container_environments() == [{}]
+
+
+def test_an_empty_variable_is_registered_as_it_was_tested():
+    text = changed("Environment: {STAGE: model}", 'Environment: {STAGE: ""}', PIPELINE)
+    pushed = PUSHED | {"artifact_uris": {"model": "s3://acme/model.tar.gz"}}
+    spec = parse(text)
+    registered = register_request(spec, pushed, TEAM, "trees-1").params["InferenceSpecification"]["Containers"]
+    assert [container["Environment"] for container in registered] == spec.container_environments()
+    assert spec.container_environments()[1] == {"LEVEL": "info", "STAGE": ""}
+
+
+@pytest.mark.parametrize("value", ["x=1\nTOKEN=y", "x  ", "a: 1\nb: 2", '"quoted"', '"open', "", " ", "é"])
+def test_the_form_keeps_any_value_of_a_pipelines_variable(value):
+    data = data_of(PIPELINE)
+    data["inference"]["Containers"][0]["Environment"] = {"CONF": value, "OTHER": "1"}
+    spec = from_data(data)
+    form = SpecForm("ModelPackage", sent(spec))
+    assert form.is_valid(), form.shown
+    assert form.spec == spec
+
+
+def test_a_variable_given_twice_is_refused():
+    data = sent(parse(PIPELINE))
+    data["inference.Containers-0-environment"] = "A=1\nA=2"
+    assert not SpecForm("ModelPackage", data).is_valid()
 
 
 def test_a_pipeline_has_two_containers_of_different_names_and_belongs_to_a_model_package():

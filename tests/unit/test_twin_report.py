@@ -17,7 +17,7 @@ from listings.twin.verdict import stages_of, verdict_of
 from tests import twin_doc, twin_facts
 
 #: Kept beside the tests, so that a change of what is published is seen as one.
-SCHEMAS = Path(__file__).parent.parent / "payloads"
+SCHEMAS = Path(__file__).parent.parent / "schemas"
 
 
 def checks_known() -> set[str]:

@@ -153,9 +153,11 @@ def _module_files(module: str) -> list[str]:
 
 
 def _found(image: Image, names: list[str], folders: list[str]) -> Iterator[Node]:
+    # Each folder's own links are followed once, not again for every name.
+    places = [node for folder in dict.fromkeys(folders) if (node := image.tree.resolve(folder)) is not None]
     for name in names[:MOST_NAMES]:
-        for folder in folders:
-            node = image.tree.resolve(name, folder)
+        for place in places:
+            node = image.tree.resolve(name, f"/{place.entry.path}")
             if node is not None and node.content is not None:
                 yield node
                 break

@@ -79,6 +79,7 @@ class Holder:
         self.process = 0
         #: Where requests go, one after the other: more than one in an inference pipeline.
         self.ports: tuple[int, ...] = (PORT,)
+        self.clock_started = False
         self._attachment = attachment
         self._ids = itertools.count(1)
         self._replies: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}

@@ -15,6 +15,9 @@ from listings.problems import ProblemError
 from listings.reports import Evidence
 from workers.chunks import IterReader
 
+#: Links are kept until the end, to see what lies behind them.
+MAX_LINKS = 20_000
+
 
 class UnsafeArchive(Exception):
     """The archive holds what may not be unpacked; the message says what."""
@@ -66,13 +69,17 @@ def unpack(source: IO[bytes], target: IO[bytes], limits: Limits) -> Contents:
             tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive,
         ):
             return _copy(packed, archive, limits, strip="", strict=True)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnsafeArchive, BudgetExceeded) as error:
+    except (
+        tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnsafeArchive, BudgetExceeded, ValueError,
+        OverflowError,
+    ) as error:  # fmt: skip
         reason = str(error) or type(error).__name__
         raise ProblemError("TEST-ARTIFACT", reason=reason, evidence=(Evidence(reason),)) from error
 
 
 def _copy(source: tarfile.TarFile, target: tarfile.TarFile, limits: Limits, *, strip: str, strict: bool) -> Contents:
     contents, links, seen, entries = Contents(), set[str](), set[str](), 0
+    clear = set[str]()
     for member in source:
         entries += 1
         contents.bytes += max(member.size, 0)
@@ -83,7 +90,7 @@ def _copy(source: tarfile.TarFile, target: tarfile.TarFile, limits: Limits, *, s
         name = safe_name(member.name, strip)
         if not name:
             continue
-        problem = _refusal(member, name, strip, links, seen)
+        problem = _refusal(member, name, strip, seen, behind_link=_behind_link(name, links, clear))
         if problem:
             if strict:
                 raise UnsafeArchive(problem)
@@ -91,11 +98,28 @@ def _copy(source: tarfile.TarFile, target: tarfile.TarFile, limits: Limits, *, s
             continue
         if member.issym():
             links.add(name)
+            clear.clear()
+            if len(links) > MAX_LINKS:
+                raise BudgetExceeded(f"more than {MAX_LINKS} symbolic links")
         seen.add(name)
         data = source.extractfile(member) if member.isfile() else None
         contents.files += member.isfile()
         target.addfile(_plain(member, name, strip), data)
+        # Both would keep every member until the end.
+        source.members, target.members = [], []  # type: ignore[attr-defined]
     return contents
+
+
+def _behind_link(name: str, links: set[str], clear: set[str]) -> bool:
+    """``clear``: directories that are known to lie behind none of ``links``."""
+    parent = posixpath.dirname(name)
+    if not links or not parent or parent in clear:
+        return False
+    parts = parent.split("/")
+    if any("/".join(parts[:depth]) in links for depth in range(1, len(parts) + 1)):
+        return True
+    clear.add(parent)
+    return False
 
 
 def safe_name(name: str, strip: str) -> str:
@@ -108,10 +132,9 @@ def safe_name(name: str, strip: str) -> str:
     return "" if clean == "." else clean
 
 
-def _refusal(member: tarfile.TarInfo, name: str, strip: str, links: set[str], seen: set[str]) -> str:
+def _refusal(member: tarfile.TarInfo, name: str, strip: str, seen: set[str], *, behind_link: bool) -> str:
     """Why a member is not taken, "" where it is."""
-    parts = name.split("/")
-    if any("/".join(parts[:depth]) in links for depth in range(1, len(parts))):
+    if behind_link:
         return f"{name!r} lies behind a symbolic link"
     if member.isfile() or member.isdir():
         return ""

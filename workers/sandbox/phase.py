@@ -138,7 +138,7 @@ def containers(
         if subject.created:
             outcome.seconds = subject.lived
             _record_calls(outcome, holder, subject)
-            _judge_processes(outcome, subject)
+            judge_processes(outcome, subject)
             _account(outcome, subject)
 
 
@@ -186,7 +186,7 @@ def _amend_memory(outcome: Outcome, subject: Subject) -> None:
             )
 
 
-def _judge_processes(outcome: Outcome, subject: Subject) -> None:
+def judge_processes(outcome: Outcome, subject: Subject) -> None:
     limit = subject.profile.pids
     if subject.most_processes < limit:
         return

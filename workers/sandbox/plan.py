@@ -16,7 +16,7 @@ from workers.sandbox.phase import Bench, Outcome
 
 #: Problems of a run that a call to nowhere may have caused: then the call itself fails its check.
 BROKEN_RUN = {"TEST-TRAIN-EXIT", "TEST-TRAIN-TIMEOUT", "TEST-TRAIN-IDLE", "TEST-SERVE-EXITED", "TEST-SERVE-PING",
-              "TEST-REQUEST", "TEST-REQUEST-TIME", "TEST-BATCH-START"}  # fmt: skip
+              "TEST-PIPELINE-START", "TEST-REQUEST", "TEST-REQUEST-TIME", "TEST-BATCH-START"}  # fmt: skip
 #: So much of the step's time further runs may have used when they are done, in the worst case.
 SHARE = 0.75
 

@@ -140,7 +140,7 @@ def _models(inference: Inference, fetched: Mapping[str, Any], trained: Path | No
     if not inference.Containers:
         return [partial(_model, trained, sha256)]
     archives = fetched.get("artifacts") or {}
-    found = [archives.get(link.ContainerHostname, {}).get("sha256") for link in inference.Containers]
+    found = [archives[link.ContainerHostname]["sha256"] if link.artifact else None for link in inference.Containers]
     return [partial(_model, None, each) for each in found]
 
 

@@ -177,7 +177,8 @@ def _read(channel: socket.socket, deadline: float) -> str:
         if len(head) > MAX_HEAD_BYTES + READ_BYTES:
             raise ValueError("a head without end")
     first, *fields = bytes(head[:split]).split(b"\r\n")
-    status = int(first.split(b" ", 2)[1]) if first.startswith(b"HTTP/1.") else 0
+    words = first.split(b" ", 2)
+    status = int(words[1]) if first.startswith(b"HTTP/1.") and len(words) > 1 else 0
     if not 100 <= status <= 599:
         raise ValueError("not an HTTP answer")
     named = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in fields)}

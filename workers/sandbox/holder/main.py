@@ -107,7 +107,8 @@ class Holder:
         if verb == "piped":
             return self.pipes.as_json()
         if verb == "attempts":
-            sniffer.drain(self.sniffer, self.recorder.packet, most=1_000_000)
+            # What is left unread is said to be more: the count is "at least" then.
+            self.recorder.dropped += not sniffer.drain(self.sniffer, self.recorder.packet, most=1_000_000)
             self.recorder.dropped += sniffer.dropped(self.sniffer)
             return self.recorder.as_json()
         if verb == "listening":

@@ -48,20 +48,23 @@ def _address(text: str) -> str:
 def measure(path: str, max_bytes: int, max_entries: int) -> dict[str, Any]:
     """Bytes on disk and entries below ``path``, the walk ending as soon as either limit is passed, or its time.
 
-    A file with several names counts once. ``too_deep``: a directory lies beyond what a path can name. ``free_bytes``:
-    of the file system below it. A ``path`` that is, or lies behind, a symbolic link counts as empty: it leads out of
-    the volume.
+    A file with several names counts once. ``missed``: a directory was gone when it was to be looked into. ``too_deep``:
+    a directory lies beyond what a path can name. ``free_bytes``: of the file system below it. A ``path`` that is, or
+    lies behind, a symbolic link counts as empty: it leads out of the volume.
     """
     if os.path.realpath(path) != path or not Path(path).is_dir():
-        return {"bytes": 0, "entries": 0, "too_deep": False, **_space("/opt/ml")}
-    total, entries, too_deep = 0, 0, False
+        return {"bytes": 0, "entries": 0, "too_deep": False, "missed": False, **_space("/opt/ml")}
+    total, entries, too_deep, missed = 0, 0, False, False
     pending, linked, until = [path], set[tuple[int, int]](), time.monotonic() + MEASURE_SECONDS
     while pending and total <= max_bytes and entries <= max_entries and time.monotonic() < until:
         try:
             with os.scandir(pending.pop()) as listing:
                 for entry in listing:
                     entries += 1
-                    status = entry.stat(follow_symlinks=False)
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue  # this one has vanished; its neighbours have not
                     if status.st_nlink == 1 or stat.S_ISDIR(status.st_mode):
                         total += status.st_blocks * 512
                     elif (status.st_dev, status.st_ino) not in linked:
@@ -73,8 +76,8 @@ def measure(path: str, max_bytes: int, max_entries: int) -> dict[str, Any]:
                         break
         except OSError as error:
             # Whatever vanishes or changes under the walk is measured next time.
-            too_deep = too_deep or error.errno == errno.ENAMETOOLONG
-    return {"bytes": total, "entries": entries, "too_deep": too_deep, **_space(path)}
+            too_deep, missed = too_deep or error.errno == errno.ENAMETOOLONG, True
+    return {"bytes": total, "entries": entries, "too_deep": too_deep, "missed": missed, **_space(path)}
 
 
 def _space(path: str) -> dict[str, int]:

@@ -14,6 +14,8 @@ from typing import Any
 PORT = 8080
 READ_BYTES = 64 * 1024
 MAX_BODY_BYTES = 101 << 20
+#: What one container of a pipeline may hand on to the next: several copies of it are held at once.
+MAX_HANDED_ON = 32 << 20
 
 
 def exchange(command: dict[str, Any]) -> dict[str, Any]:
@@ -31,14 +33,22 @@ def exchange(command: dict[str, Any]) -> dict[str, Any]:
     for link, port in enumerate(ports):
         is_last = link == len(ports) - 1
         sent["headers"] = {**headers, **(accept if is_last else {})}
-        sent["max_bytes"] = command.get("max_bytes", 1 << 20) if is_last else MAX_BODY_BYTES
+        sent["max_bytes"] = command.get("max_bytes", 1 << 20) if is_last else MAX_HANDED_ON
         sent["timeout"] = max(0.001, until - time.monotonic())
         found = _exchange(port, sent)
         spent += found["ms"]
         if is_last or not 200 <= found.get("status", 0) < 300:
             break
+        if found["bytes"] > MAX_HANDED_ON:
+            found = {"error": "io", "detail": "an answer too large to hand on", "ms": found["ms"]}
+            break
         headers["Content-Type"] = found["headers"].get("content-type", "application/octet-stream")
         sent = {**command, "body": found["body"], "padding": "", "padding_times": 0}
+    if link < len(ports) - 1 and "body" in found:
+        # The worker shows the beginning of it.
+        found["body"] = base64.b64encode(
+            base64.b64decode(found["body"])[: int(command.get("max_bytes", 1 << 20))]
+        ).decode()
     return {**found, "ms": round(spent, 3), "link": link}
 
 

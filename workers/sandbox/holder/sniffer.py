@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterable
 
 RECORD_BYTES = 600  # enough for a question of DNS
@@ -99,14 +100,19 @@ def open_sniffer(lines: Iterable[Line]) -> socket.socket:
     return sniffer
 
 
-def drain(sniffer: socket.socket, take: Callable[[bytes], None], most: int = 512) -> None:
-    """Read what has come, at most ``most`` packets, so that whoever else waits gets a turn."""
+def drain(sniffer: socket.socket, take: Callable[[bytes], None], most: int = 512, seconds: float = 5.0) -> bool:
+    """Read what has come, at most ``most`` packets and for so long, so that whoever else waits gets a turn. Whether all
+    of it was read."""
+    until = time.monotonic() + seconds
     for _ in range(most):
         try:
             data = sniffer.recv(TALK_BYTES)
         except BlockingIOError:
-            return
+            return True
         take(data)
+        if time.monotonic() > until:
+            break
+    return False
 
 
 def dropped(sniffer: socket.socket) -> int:

@@ -40,7 +40,7 @@ class DiskBudget:
         self.used = 0
         self._free_at_start = self._free_entries_at_start = 0
         self._next_layer = self._next_count = 0.0
-        self._layer_bytes = self._layer_entries = self._unmeasurable = 0
+        self._layer_bytes = self._layer_entries = self._unmeasurable = self._missed = 0
 
     def begin(self, container_id: str) -> None:
         """Called when the container exists and does not run yet."""
@@ -57,15 +57,19 @@ class DiskBudget:
         Raises ProblemError TEST-HOST-DISK where the host's disk runs full and this container is not known to fill it.
         """
         limit = self._profile.disk_bytes
-        used = entries = 0
+        used, entries, missed = 0, 0, False
         space: dict[str, Any] = {}
         for place in self._places:
             found = self._measure(place.path, limit + place.bytes, self._profile.inodes + place.entries)
             space = space or found
             used += max(0, found["bytes"] - place.bytes)
             entries += max(0, found["entries"] - place.entries)
+            missed = missed or found["missed"]
             if found["too_deep"]:
                 return TOO_DEEP
+        self._missed = self._missed + 1 if missed else 0
+        if self._missed >= PATIENCE and self._free_at_start - space["free_bytes"] > limit:
+            return "its directories move too fast to be measured, and the disk has lost more than is allowed"
         self._look_at_layer()
         entries += self._entries_of_layer(space["free_entries"], entries)
         self.used = used = used + self._layer_bytes

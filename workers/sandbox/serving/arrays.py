@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import io
+import lzma
+import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,6 +25,10 @@ class Unreadable(Exception):
     """The archive cannot be compared; the argument says why."""
 
 
+#: What unpackers raise on damaged data.
+DAMAGED = (zlib.error, lzma.LZMAError, struct.error)
+
+
 @dataclass(frozen=True, slots=True)
 class Array:
     kind: str
@@ -30,7 +37,7 @@ class Array:
 
     def values(self) -> tuple[float, ...] | None:
         """Its numbers in the order of the file; None where they are no plain numbers or too many."""
-        code, size = FORMATS.get(self.kind[1:]), int(self.kind[2:]) if self.kind[2:].isdigit() else 0
+        code, size = FORMATS.get(self.kind[1:]), int(self.kind[2:]) if re.fullmatch("[0-9]{1,3}", self.kind[2:]) else 0
         if code is None or self.kind[0] not in "<>|" or len(self.data) % size or len(self.data) > MAX_VALUES * size:
             return None
         order = ">" if self.kind[0] == ">" else "<"
@@ -67,7 +74,7 @@ def _members(data: bytes) -> dict[str, bytes]:
                 with archive.open(entry) as member:  # a size that lies ends the reading, not the worker's memory
                     found[entry.filename[:200]] = member.read(entry.file_size + 1)
             return found
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, *DAMAGED) as error:
         raise Unreadable(str(error)[:200]) from error
 
 
@@ -100,7 +107,7 @@ def _array(data: bytes) -> Array | None:
     try:
         fields = ast.literal_eval(head.decode("latin-1").strip())
         kind, shape = str(fields["descr"]), tuple(int(size) for size in fields["shape"])
-    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError, OverflowError):
         return None
     # Two arrays whose elements are laid out in different orders are not compared number by number.
     kind += "F" if fields.get("fortran_order") else ""

@@ -14,6 +14,8 @@ MAX_IN_FLIGHT_MB = 100
 MAX_BYTES = 64 * 1024
 SECONDS = 10.0
 DEFAULTS: dict[str, Any] = {"MaxConcurrentTransforms": 1, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6}
+#: Above it no number of these parameters means anything.
+MOST = 1_000_000
 
 
 def ask(probing: Probing) -> Answer:
@@ -73,9 +75,10 @@ def _faults(answer: Answer, parameters: dict[str, Any] | None) -> list[str]:
 
 
 def _wrong(name: str, value: object) -> str:
-    shown = repr(value)[:60]
+    shown = repr(value)[:60] if not isinstance(value, int) or abs(value) <= MOST else "a very large number"
     if name == "BatchStrategy":
         return "" if value in STRATEGIES else f"BatchStrategy is {shown}; it is spelled {' or '.join(STRATEGIES)}"
     least = 0 if name == "MaxPayloadInMB" else 1
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return "" if whole and int(str(value)) >= least else f"{name} is {shown}, not a whole number from {least}"
+    good = whole and least <= int(value) <= MOST  # type: ignore[call-overload]
+    return "" if good else f"{name} is {shown}, not a whole number from {least} to {MOST}"

@@ -88,8 +88,10 @@ def _judge_errors(probing: Probing, figures: dict[str, Any], usual: int) -> None
     bad = {end: count for end, count in figures["ends"].items() if end != str(usual)}
     names = ("clients", "requests", "throughput", "p50_ms", "p90_ms", "p99_ms")
     params = {name: f"{figures[name]:g}" for name in names}
-    evidence = probing.subject.last_lines(8) if bad else ()
     reason = f"of {figures['requests']} requests, {_ends(bad)}" if bad else ""
+    if not figures["requests"]:
+        bad, reason = {"none": 0}, "no request came to an end"
+    evidence = probing.subject.last_lines(8) if bad else ()
     probing.outcome.add(
         CheckOutcome.WARN if bad else CheckOutcome.PASS, "TEST-LOAD", evidence=evidence, reason=reason, **params
     )

@@ -16,8 +16,10 @@ from listings.spec.models import Inference, InferenceTest
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.named_log import NamedLog
 from workers.sandbox.network import Network
-from workers.sandbox.phase import MODEL, Bench, Outcome, containers, judge_memory
+from workers.sandbox.phase import MODEL, Bench, Outcome, containers, judge_memory, judge_processes
+from workers.sandbox.resources import volumes
 from workers.sandbox.resources.profile import Profile
+from workers.sandbox.resources.volumes import ImageVolume
 from workers.sandbox.samples import Samples
 from workers.sandbox.serving import load, negotiation, requests, rough, signs, start
 from workers.sandbox.serving.probing import Probe, Probing, describe, run_probes
@@ -30,6 +32,7 @@ FIRST_PORT = 21_080
 PORT_RANGE = "21000-21999"
 #: Where the holder has the models of the second container and those after it.
 MODELS = "/srv/models"
+OWN_VOLUMES = "/srv/volumes"
 Model = Callable[[], AbstractContextManager[IO[bytes] | None]]
 
 #: As for one container, less what asks one server about itself.
@@ -46,7 +49,8 @@ PROBES = (
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One container of the pipeline. ``model``: opens its archive. ``place``: its model directory in the holder."""
+    """One container of the pipeline. ``model``: opens its archive. ``place``: its model directory in the holder.
+    ``own``: volumes that the image declares; those of the first container are made with it."""
 
     name: str
     environment: dict[str, str]
@@ -54,6 +58,7 @@ class Link:
     port: int
     place: str
     volume: str
+    own: tuple[ImageVolume, ...] = ()
 
 
 def run(
@@ -71,7 +76,9 @@ def run(
     share = _share(profile, len(links))
     first = replace(bench, log=NamedLog(log, links[0].name))
     with ExitStack() as stack:
+        links = [links[0], *(replace(link, own=_own(bench, stack, link)) for link in links[1:])]
         more = [_volume(bench, stack, link) for link in links[1:]]
+        more += [volume.for_holder() for link in links[1:] for volume in link.own]
         with containers(first, outcome, share, MODEL, more) as (holder, subject, volume):
             outcome.facts = no_facts() | {"pipeline": []}
             probing = Probing(bench, outcome, holder, subject, samples, inference, test, outcome.facts)
@@ -112,22 +119,34 @@ def _volume(bench: Bench, stack: ExitStack, link: Link) -> Mount:
     return Mount(target=link.place, source=link.volume, type="volume", no_copy=True)
 
 
+def _own(bench: Bench, stack: ExitStack, link: Link) -> tuple[ImageVolume, ...]:
+    """The image's own volumes once more for this container, so that what it writes there counts."""
+    found = volumes.declared(bench.engine, bench.image, link.volume, MODEL)
+    own = tuple(replace(each, seen=f"{OWN_VOLUMES}/{link.port}/{number}") for number, each in enumerate(found))
+    for each in own:
+        bench.engine.create_volume(name=each.name, labels=bench.labels)
+        stack.callback(bench.engine.remove_volume, each.name)
+    return own
+
+
 @contextmanager
 def _others(bench: Bench, holder: Holder, share: Profile, links: Sequence[Link]) -> Iterator[tuple[Subject, ...]]:
     with ExitStack() as stack:
         made = []
         for link in links:
-            subject = Subject(bench.engine, holder, share, NamedLog(bench.log, link.name), bench.stop, link.place)
+            subject = Subject(
+                bench.engine, holder, share, NamedLog(bench.log, link.name), bench.stop, link.place, link.own
+            )
             stack.callback(subject.close)
             made.append(subject)
         yield tuple(made)
 
 
-def _start(probing: Probing, links: Sequence[Link], volumes: Sequence[str], share: Profile) -> None:
+def _start(probing: Probing, links: Sequence[Link], places: Sequence[str], share: Profile) -> None:
     """All of them, each with its model. Raises ProblemError TEST-ARTIFACT, TEST-NO-PROGRAM."""
     bench = probing.bench
     subjects = (probing.subject, *probing.others)
-    for link, subject, volume in zip(links, subjects, volumes, strict=True):
+    for link, subject, volume in zip(links, subjects, places, strict=True):
         with link.model() as model:
             place_model(bench, probing.holder, model, share, link.place)
         mount = Mount(target=MODEL, source=volume, type="volume", read_only=True, no_copy=True)
@@ -179,6 +198,8 @@ def _stop(probing: Probing, links: Sequence[Link]) -> None:
         slowest, codes[link.name] = max(slowest, seconds), ended.code
         judge_memory(outcome, subject, Exit(0, ended.out_of_memory, ended.seconds))
         outcome.peak_memory = max(outcome.peak_memory, subject.peak_memory)
+        if subject is not probing.subject:
+            judge_processes(outcome, subject)
     probing.mark("end", "all have ended")
     facts: dict[str, Any] = {"stop_seconds": slowest, "exit_code": codes[links[0].name]}
     probing.facts |= facts
