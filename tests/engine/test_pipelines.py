@@ -68,3 +68,15 @@ def test_a_container_that_ends_ends_the_pipeline(twin: Twin) -> None:
     assert ran.code == "TEST-SERVE-EXITED"
     assert ran.report.problem is not None
     assert ran.report.problem.params["exit_code"] == "6"
+
+
+def test_a_call_of_the_first_container_is_kept_while_the_others_start(twin: Twin) -> None:
+    ran = pipeline(twin, 3, "samples/three.csv", WHERE="first", MODE="calls")
+    assert ran.report.problem is None, ran.log.text()
+    assert ran.outcomes()["TEST-EGRESS"] == "warn"
+    assert [(call["address"], call["port"]) for call in ran.report.facts["outgoing"][:1]] == [("93.184.215.14", 443)]
+
+
+def test_what_a_later_container_writes_to_the_images_volumes_counts(twin: Twin) -> None:
+    ran = pipeline(twin, 2, "samples/two.csv", WHERE="last", MODE="fills")
+    assert ran.code == "TEST-DISK"
