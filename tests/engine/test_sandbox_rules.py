@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import struct
+import subprocess
 import tarfile
 import time
 from collections.abc import Iterator
@@ -267,6 +268,20 @@ def test_files_that_vanish_hide_none_of_their_neighbours(tmp_path: Path, monkeyp
     found = measure(str(folder), 1 << 30, 100)
     assert (found["bytes"], found["missed"]) == (whole["bytes"], False)
     assert found["bytes"] >= 4 * 8192
+
+
+def test_a_path_that_is_too_long_to_look_at_is_told(tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for _ in range(20):
+            os.mkdir("d" * 250, dir_fd=here)
+            below = os.open("d" * 250, os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+    finally:
+        os.close(here)
+    assert measure(str(tmp_path.resolve()), 1 << 30, 100)["too_deep"]
+    subprocess.run(["rm", "-rf", str(tmp_path / ("d" * 250))], check=True)
 
 
 def test_a_directory_that_is_gone_is_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,8 +63,10 @@ def measure(path: str, max_bytes: int, max_entries: int) -> dict[str, Any]:
                     entries += 1
                     try:
                         status = entry.stat(follow_symlinks=False)
-                    except OSError:
-                        continue  # this one has vanished; its neighbours have not
+                    except OSError as error:
+                        # This one has vanished, or its path is too long; its neighbours are there all the same.
+                        too_deep = too_deep or error.errno == errno.ENAMETOOLONG
+                        continue
                     if status.st_nlink == 1 or stat.S_ISDIR(status.st_mode):
                         total += status.st_blocks * 512
                     elif (status.st_dev, status.st_ino) not in linked:
