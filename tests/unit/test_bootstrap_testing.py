@@ -69,7 +69,7 @@ def real_report(folder: Path, *words: str) -> Path:
     report = folder / "report.xml"
     (folder / "pytest.ini").write_text("[pytest]\njunit_family = xunit1\n")
     subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:django",
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:django", "-p", "no:randomly",
          f"--junitxml={report}", *words],
         cwd=folder, capture_output=True,
     )  # fmt: skip
