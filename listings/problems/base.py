@@ -41,6 +41,14 @@ class Problem:
     holds: str = ""
 
 
+def fix_and_rebuild(
+    code: str, title: str, cause: str, remedy: str, source: str, holds: str = "",
+    action: NextAction = NextAction.FIX_AND_REBUILD,
+) -> Problem:  # fmt: skip
+    """A problem of the isolated test that the seller mends."""
+    return Problem(code, Owner.SELLER, title, cause, remedy, action, source, holds)
+
+
 class _Named(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return f"{{{key}}}"

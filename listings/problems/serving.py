@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from listings.problems.base import NextAction, Owner, Problem
+from listings.problems.base import Problem, fix_and_rebuild
 
 _HOSTING = "SageMaker developer guide, Use Your Own Inference Code with Hosting Services"
 _BATCH = "SageMaker developer guide, Use Your Own Inference Code with Batch Transform"
@@ -12,15 +12,8 @@ _PIPELINE = "SageMaker developer guide, Run real-time predictions with an infere
 _SLIPWAY = "Slipway, docs/twin.md"
 
 
-def _seller(
-    code: str, title: str, cause: str, remedy: str, source: str, holds: str = "",
-    action: NextAction = NextAction.FIX_AND_REBUILD,
-) -> Problem:  # fmt: skip
-    return Problem(code, Owner.SELLER, title, cause, remedy, action, source, holds)
-
-
 _START = (
-    _seller(
+    fix_and_rebuild(
         "TEST-SERVE-EXITED",
         "The server ended by itself",
         "The container started with the argument serve ended after {seconds} seconds with exit code {exit_code}: "
@@ -28,7 +21,7 @@ _START = (
         "Keep the server in the foreground, and fix the error that the last lines of the log show.",
         _HOSTING,
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-SERVE-PING",
         "The server never answered /ping",
         "GET /ping on port 8080 was not answered with status 200 within {limit} seconds of the start. "
@@ -36,7 +29,7 @@ _START = (
         "Listen on 0.0.0.0:8080 and answer GET /ping with status 200 as soon as the model is loaded.",
         _HOSTING,
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-SERVE-START",
         "The server starts slowly",
         "The first good answer to /ping came after {seconds} seconds. SageMaker gives up after 480; its limit was "
@@ -45,7 +38,7 @@ _START = (
         _HOSTING,
         "/ping was answered {seconds} seconds after the start.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-SERVE-LOOPBACK",
         "The server listens on itself only",
         "Port {port} is bound to {address}, so SageMaker, which calls from outside the container, cannot reach it.",
@@ -53,7 +46,7 @@ _START = (
         _HOSTING,
         "Port {port} is open on every interface ({address}).",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-PIPELINE-START",
         "A container of the pipeline never answered /ping",
         "Container {name} did not answer GET /ping with status 200 within {limit} seconds on port {port}, which "
@@ -62,7 +55,7 @@ _START = (
         _PIPELINE,
         "All {count} containers of the pipeline answer on the ports that they were given.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-SERVE-READY",
         "/ping answers before the model is loaded",
         "GET /ping was answered with 200, but the server was not ready: {reason}. SageMaker sends requests from the "
@@ -71,7 +64,7 @@ _START = (
         _HOSTING,
         "When /ping was first answered, the model was loaded: {reason}.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-SERVE-ACCEPT",
         "Connections are accepted late",
         "{reason}. SageMaker wants each accepted within that time.",
@@ -79,7 +72,7 @@ _START = (
         _HOSTING,
         "Connections are accepted within {limit_ms} ms.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-PING-SLOW",
         "/ping does more than answer",
         "GET /ping takes long although nothing else is asked: {reason}. It may run the model.",
@@ -87,7 +80,7 @@ _START = (
         _HOSTING,
         "An idle server answers /ping at once ({ms} ms).",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-PING-LOAD",
         "/ping is not answered in time",
         "SageMaker wants each GET /ping answered with 200 within 2 seconds: {reason}. An instance that does not is "
@@ -100,7 +93,7 @@ _START = (
 )
 
 _ANSWERS = (
-    _seller(
+    fix_and_rebuild(
         "TEST-REQUEST",
         "A request sample was not answered as expected",
         "Sample {name}: {reason}.",
@@ -109,7 +102,7 @@ _ANSWERS = (
         _HOSTING,
         "Sample {name} was answered as expected: status {status} in {ms} ms.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-REQUEST-TIME",
         "A request sample takes too long",
         "Sample {name} had no whole answer after {limit} seconds, when SageMaker gives up.",
@@ -117,21 +110,21 @@ _ANSWERS = (
         "faster fits a batch transform job only, whose limit can be raised.",
         _HOSTING,
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-SCHEMA",
         "The JSON Schema of a sample cannot be used",
         "{path}, which sample {name} expects its answer to satisfy: {reason}.",
         "Correct the schema. It may refer to itself only, and nothing is fetched.",
         _SLIPWAY,
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-PAYLOAD",
         "A request sample is very large",
         "The body of sample {name} has {size} bytes; the limit is {limit}.",
         "Use a smaller sample. Real-time endpoints take 6 MiB by the API and at most 25 MB by the seller guide.",
         "AWS Marketplace seller guide, Machine learning products: requirements and restrictions",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-CONTENT-TYPE",
         "An unknown content type is not refused",
         "A request of type {content_type}, which no specification declares, was answered: {answer}. "
@@ -140,7 +133,7 @@ _ANSWERS = (
         _HOSTING,
         "A request of an unknown content type is refused ({answer}) and the server lives on.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-INPUT-TYPE",
         "A declared content type is not tested",
         "Nothing is known of requests of type {content_type}: {reason}.",
@@ -148,7 +141,7 @@ _ANSWERS = (
         _SLIPWAY,
         "Requests of type {content_type} are answered.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-CHARSET",
         "A charset behind the content type is not understood",
         "The same request was answered with success as {usual}, but as {content_type}: {reason}. Many clients add a "
@@ -157,7 +150,7 @@ _ANSWERS = (
         _HOSTING,
         "A request of type {content_type} is answered like one of {usual}.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-ACCEPT",
         "An answer has no declared type",
         "With Accept: {accept}, {reason}. SupportedResponseMIMETypes promises the declared types.",
@@ -166,7 +159,7 @@ _ANSWERS = (
         _HOSTING,
         "With Accept: {accept} the answer is {content_type}.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-HEADERS",
         "A caller's own headers break a request",
         "With X-Amzn-SageMaker-Custom-Attributes and an inference id, a request that had status {usual} was answered: "
@@ -175,7 +168,7 @@ _ANSWERS = (
         _API,
         "The headers that SageMaker hands on from a caller change nothing.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-BAD-BODY",
         "A broken body is not refused",
         "Bodies that are broken want a 4xx and a server that lives on, but: {reason}.",
@@ -183,7 +176,7 @@ _ANSWERS = (
         _HOSTING,
         "Broken bodies are refused or answered, and the server lives on.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-EMPTY-BODY",
         "An empty body is not refused",
         "A request with an empty body wants a 4xx or an answer, but: {reason}.",
@@ -191,7 +184,7 @@ _ANSWERS = (
         _HOSTING,
         "An empty body is answered ({reason}), and the server lives on.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-LARGE-BODY",
         "A large body is not answered",
         "SageMaker sends requests and mini-batches of up to 6 MiB, or what the container asks for: {reason}.",
@@ -203,7 +196,7 @@ _ANSWERS = (
 )
 
 _LOAD = (
-    _seller(
+    fix_and_rebuild(
         "TEST-LOAD",
         "Requests of parallel clients fail",
         "A request that succeeds alone did not always succeed from several clients at once: {reason}.",
@@ -213,7 +206,7 @@ _LOAD = (
         "{clients} parallel clients: {requests} requests, {throughput} a second; p50 {p50_ms} ms, p90 {p90_ms} ms, "
         "p99 {p99_ms} ms.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-MEMORY-GROWTH",
         "Memory grows with the requests",
         "Over {requests} requests the container's memory grew by {grown_mb} MiB, from {first_mb} to {last_mb} MiB. An "
@@ -222,7 +215,7 @@ _LOAD = (
         _SLIPWAY,
         "Over {requests} requests memory grew by {grown_mb} MiB; {limit_mb} MiB and a fifth would be too much.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-WORKER-TIMEOUT",
         "The server killed its own worker",
         "The log says so: {line}. The request it worked on was lost.",
@@ -231,7 +224,7 @@ _LOAD = (
         _HOSTING,
         "No worker of the server timed out.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-SERVE-STOP",
         "The server ignores SIGTERM",
         "{limit} seconds after SIGTERM the container was still running and had to be killed.",
@@ -242,7 +235,7 @@ _LOAD = (
 )
 
 _BATCH_RUN = (
-    _seller(
+    fix_and_rebuild(
         "TEST-EXECUTION-PARAMETERS",
         "The execution parameters cannot be used",
         "GET /execution-parameters was answered, but: {reason}.",
@@ -251,7 +244,7 @@ _BATCH_RUN = (
         _BATCH,
         "GET /execution-parameters says {says}.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-BATCH-START",
         "The server does not start in batch mode",
         "With the environment of a batch transform job (SAGEMAKER_BATCH=true and others): {reason}.",
@@ -259,7 +252,7 @@ _BATCH_RUN = (
         _BATCH,
         "In batch mode /ping was answered {seconds} seconds after the start.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-BATCH-RECORDS",
         "Records of a batch are not answered",
         "A batch transform job sends one record a request or joins as many lines as fit: {reason}.",
@@ -271,7 +264,7 @@ _BATCH_RUN = (
 )
 
 _SIGNS = (
-    _seller(
+    fix_and_rebuild(
         "TEST-MODEL-WRITE",
         "The server writes to the model directory",
         "/opt/ml/model is read-only while serving, and the log of the {phase} run says: {line}",
@@ -280,7 +273,7 @@ _SIGNS = (
         _HOSTING,
         "Nothing in the log speaks of a write to the read-only model directory.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-PRIVILEGES",
         "The server wants rights that it does not get",
         "Neither SageMaker nor this test gives a container more rights, FUSE or more shared memory; the log of the "

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from listings.problems.base import NextAction, Owner, Problem
+from listings.problems.base import NextAction, Owner, Problem, fix_and_rebuild
 
 _TRAINING = "SageMaker developer guide, How Amazon SageMaker Runs Your Training Image"
 _ISOLATION = "SageMaker developer guide, Training and inference containers run in internet-free mode"
 _SLIPWAY = "Slipway, docs/twin.md"
-
-
-def _seller(
-    code: str, title: str, cause: str, remedy: str, source: str, holds: str = "",
-    action: NextAction = NextAction.FIX_AND_REBUILD,
-) -> Problem:  # fmt: skip
-    return Problem(code, Owner.SELLER, title, cause, remedy, action, source, holds)
 
 
 def _platform(code: str, title: str, cause: str, remedy: str, action: NextAction = NextAction.CALL_OPERATOR) -> Problem:
@@ -21,7 +14,7 @@ def _platform(code: str, title: str, cause: str, remedy: str, action: NextAction
 
 
 _BOTH_RUNS = (
-    _seller(
+    fix_and_rebuild(
         "TEST-EGRESS",
         "The container calls out",
         "It made {count} calls to {places}. A Marketplace container runs without a network, so each of them fails.",
@@ -30,7 +23,7 @@ _BOTH_RUNS = (
         _ISOLATION,
         "The container tried to reach nothing outside itself.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-TRAIN-HOSTS",
         "Not trained on two hosts",
         "The algorithm says SupportsDistributedTraining, but training on {hosts} hosts: {reason}.",
@@ -40,7 +33,7 @@ _BOTH_RUNS = (
         _TRAINING,
         "Training on {hosts} hosts ended with exit code 0 on each, and left a model on algo-1.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-MEMORY",
         "The container ran out of memory",
         "During {phase} the kernel killed a process for going past {limit_gib} GiB (peak {peak_mb} MiB).",
@@ -48,21 +41,21 @@ _BOTH_RUNS = (
         _SLIPWAY,
         "The {phase} run stayed within {limit_gib} GiB of memory (peak {peak_mb} MiB).",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-DISK",
         "The container filled the disk",
         "It was stopped: {reason}.",
         "Write less: clean up temporary files and checkpoints, and keep only the model in /opt/ml/model.",
         _SLIPWAY,
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-PROCESSES",
         "The container started too many processes",
         "During {phase} it reached the limit of {limit} processes and threads, after which starting more fails.",
         "Bound the number of workers and threads; look for a process that starts itself again and again.",
         _SLIPWAY,
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-NO-PROGRAM",
         "The container cannot be started",
         "The engine could not execute the image with the argument {command}.",
@@ -70,28 +63,28 @@ _BOTH_RUNS = (
         "Check its #! line, its line ends and that it is built for linux/amd64.",
         _TRAINING,
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-SAMPLE-MISSING",
         "A sample file is not in the source",
         "slipway.yaml names {path}, but the source has no such file or directory.",
         "Add the file to the source, or correct the path below tests in slipway.yaml.",
         "slipway.yaml, tests",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-SAMPLE-SIZE",
         "The samples are too large",
         "The sample files below tests are larger than {limit_mb} MiB together.",
         "Use a small part of the data as samples.",
         _SLIPWAY,
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-ARTIFACT",
         "The model archive cannot be unpacked",
         "The model.tar.gz was refused: {reason}.",
         "Pack the model's files with tar czf model.tar.gz -C <directory> . and without links that leave the directory.",
         "SageMaker developer guide, Deploy a model: model artifacts",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-SIZE",
         "Not run at the instance type's full size",
         "This host runs less than {instance_type} has: {clamped}. What was seen of memory and speed "
@@ -100,7 +93,7 @@ _BOTH_RUNS = (
         _SLIPWAY,
         "Run at the size of {instance_type}.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-INSTANCE",
         "It does not fit on an instance type that is listed",
         "By what the run used, or by their processor, these listed types cannot run it: {types}.",
@@ -109,7 +102,7 @@ _BOTH_RUNS = (
         "SageMaker API, supported instance types; sizes in Slipway's dated table of instance types",
         "It fits on every listed instance type.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-VOLUMES",
         "The image declares too many volumes",
         "It has {count} VOLUME paths; Slipway tests images with {limit} at most.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from listings.problems.base import NextAction, Owner, Problem
+from listings.problems.base import Problem, fix_and_rebuild
 
 _TRAINING = "SageMaker developer guide, How Amazon SageMaker Runs Your Training Image"
 _OUTPUT = "SageMaker developer guide, How Amazon SageMaker Processes Training Output"
@@ -12,15 +12,8 @@ _STOP = "SageMaker developer guide, Use Your Own Training Algorithms: run your t
 _SLIPWAY = "Slipway, docs/twin.md"
 
 
-def _seller(
-    code: str, title: str, cause: str, remedy: str, source: str, holds: str = "",
-    action: NextAction = NextAction.FIX_AND_REBUILD,
-) -> Problem:  # fmt: skip
-    return Problem(code, Owner.SELLER, title, cause, remedy, action, source, holds)
-
-
 PROBLEMS: tuple[Problem, ...] = (
-    _seller(
+    fix_and_rebuild(
         "TEST-TRAIN-EXIT",
         "Training failed",
         "The container started with the argument train ended with exit code {exit_code}: {meaning}. "
@@ -29,7 +22,7 @@ PROBLEMS: tuple[Problem, ...] = (
         _TRAINING,
         "Training ended with exit code 0.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-TRAIN-MODEL",
         "Training left no model",
         "Training ended with exit code 0, but /opt/ml/model holds no file, so SageMaker would upload an empty archive.",
@@ -37,7 +30,7 @@ PROBLEMS: tuple[Problem, ...] = (
         _OUTPUT,
         "Training left {files} model files, {bytes} bytes packed.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-TRAIN-METRICS",
         "A metric was never printed",
         "The regular expression of {missing} matched no line of the training log with a number.",
@@ -46,14 +39,14 @@ PROBLEMS: tuple[Problem, ...] = (
         "SageMaker developer guide, Define Training Metrics",
         "All {count} declared metrics were found in the training log.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-METRICS-SLOW",
         "A metric expression takes too long",
         "The Regex of {name} was not done with this log after 20 seconds, so no metric was read.",
         "Avoid nested repetition such as (a+)+ in the Regex; anchor it on the words around the number.",
         _SLIPWAY,
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-TRAIN-TIMEOUT",
         "Training took longer than allowed",
         "Training had not ended after {limit} seconds and was stopped.",
@@ -61,14 +54,14 @@ PROBLEMS: tuple[Problem, ...] = (
         "for what the program waits for.",
         "slipway.yaml, tests.training.timeout_seconds",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-TRAIN-IDLE",
         "Training stood still",
         "The container printed nothing and used no CPU for {limit} seconds, and was stopped.",
         "Look in the log for what the program waits for: often a call to the network, a lock, or missing input.",
         _SLIPWAY,
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-MODEL-FILES",
         "Something in the model directory is no plain file",
         "{count} entries of /opt/ml/model were left out of model.tar.gz: links that lead out of it, pipes, sockets or "
@@ -77,7 +70,7 @@ PROBLEMS: tuple[Problem, ...] = (
         _OUTPUT,
         "All of /opt/ml/model went into model.tar.gz.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-METRICS-OBJECTIVE",
         "The objective of a tuning job cannot be read",
         "SupportedTuningJobObjectiveMetrics names {missing}, of which this training's log gives no number, so that a "
@@ -86,14 +79,14 @@ PROBLEMS: tuple[Problem, ...] = (
         _TUNING,
         "The log gives a final value of each objective metric: {names}.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-METRICS-NAN",
         "A metric was no number",
         "{names} was printed as nan or infinite {count} times; such values are no metrics.",
         "Look why the training diverges with this sample, or print the metric only once it has a value.",
         "SageMaker developer guide, Define Training Metrics",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-TRAIN-PIPE",
         "Training does not work in Pipe mode",
         "The channels {names} declare Pipe in SupportedInputModes, but in Pipe mode {reason}.",
@@ -103,7 +96,7 @@ PROBLEMS: tuple[Problem, ...] = (
         _PIPE,
         "Training read {names} through pipes.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-TRAIN-TUNING",
         "Training fails in a tuning job",
         "A tuning job adds the hyperparameter _tuning_objective_metric. With it, and nothing else changed, "
@@ -112,7 +105,7 @@ PROBLEMS: tuple[Problem, ...] = (
         _TUNING,
         "Training accepts the hyperparameter that a tuning job adds.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-TRAIN-STOP",
         "Training takes no notice of SIGTERM",
         "SageMaker stops a training with SIGTERM, and kills it 120 seconds later. Here {reason}.",
@@ -122,7 +115,7 @@ PROBLEMS: tuple[Problem, ...] = (
         _STOP,
         "Training ended {seconds} s after SIGTERM, with exit code {exit_code}.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-TRAIN-EMPTY",
         "Training crashes on an empty channel",
         "With several hosts, ShardedByS3Key can leave one without a file. With {name} empty, training {how} "
@@ -131,7 +124,7 @@ PROBLEMS: tuple[Problem, ...] = (
         _TRAINING,
         "With {name} empty, training ends well or says what is wrong.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-VALUES-ACCEPTED",
         "Bad hyperparameters are accepted",
         "Training went on with {values}, which slipway.yaml rules out.",
@@ -140,7 +133,7 @@ PROBLEMS: tuple[Problem, ...] = (
         _SLIPWAY,
         "Training refused each of {count} bad hyperparameters.",
     ),
-    _seller(
+    fix_and_rebuild(
         "TEST-VALUES-REASON",
         "A failure gives no reason",
         "Training failed on {values}, as it should, but left nothing in /opt/ml/output/failure. A buyer sees no other "
