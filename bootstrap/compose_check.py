@@ -87,6 +87,7 @@ class Check:
 
     def run(self) -> None:
         """Every proof in turn. Raises SetupError at the first that fails."""
+        compose_env.socket_group(compose_env.engine_socket())  # before minutes go into images
         images = compose_images.ensure(self.client, self.project)
         path = self.scratch / "env"
         values = settings(self.project, path, images)

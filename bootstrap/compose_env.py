@@ -29,6 +29,13 @@ def random_values() -> dict[str, str]:
     }
 
 
+def engine_socket(env: Mapping[str, str] = os.environ) -> Path:
+    """The engine's socket that containers are given: the one named, that of DOCKER_HOST, or the usual one."""
+    address = env.get("DOCKER_HOST", "")
+    listening = Path(address.removeprefix("unix://")) if address.startswith("unix://") else SOCKET
+    return Path(env.get("DOCKER_SOCKET") or listening)
+
+
 def socket_group(socket: Path = SOCKET) -> str:
     """The number of the group that may use the engine's socket. Raises SetupError where there is no socket."""
     try:
@@ -52,7 +59,7 @@ def write(path: Path = PATH, extra: Mapping[str, str] | None = None) -> Path:
     """Write a new .env. Raises SetupError if there is one: its keys are the only way into what they have sealed."""
     if path.exists():
         raise SetupError(f"{path} is there already and stays as it is: what its keys have sealed, only they open.")
-    socket = Path(os.environ.get("DOCKER_SOCKET", str(SOCKET)))
+    socket = engine_socket()
     values = {**random_values(), "DOCKER_SOCKET": str(socket), "DOCKER_GID": socket_group(socket), **(extra or {})}
     write_private(path, fill(EXAMPLE.read_text(), values))
     return path

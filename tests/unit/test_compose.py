@@ -76,6 +76,14 @@ def test_without_a_socket_the_file_says_which_one_it_wants(tmp_path, monkeypatch
         compose_env.write(tmp_path / "env")
 
 
+def test_the_socket_is_the_one_named_then_the_one_that_docker_itself_would_use():
+    listening = {"DOCKER_HOST": "unix:///srv/engine.sock"}
+    assert str(compose_env.engine_socket(listening | {"DOCKER_SOCKET": "/named.sock"})) == "/named.sock"
+    assert str(compose_env.engine_socket(listening)) == "/srv/engine.sock"
+    assert compose_env.engine_socket({"DOCKER_HOST": "tcp://engine:2376"}) == compose_env.SOCKET
+    assert compose_env.engine_socket({}) == compose_env.SOCKET
+
+
 def test_a_value_takes_the_place_of_a_line_that_was_commented_out():
     text = compose_env.fill("# About A=1\nA=\n# B=old\n", {"A": "1", "B": "2", "C": "3"})
     assert text == "# About A=1\nA=1\nB=2\nC=3\n"
