@@ -17,8 +17,9 @@ from bootstrap.settings import Backing
 
 # A command that the product runs, and the distribution package that brings it.
 COMMANDS = {"skopeo": "skopeo", "git": "git", "ssh": "openssh-client"}
-# The same for the tests, which serve Git repositories over ssh and push files to them with Git LFS.
-TEST_COMMANDS = {"sshd": "openssh-server", "git-lfs": "git-lfs"}
+# The same for the tests, which serve Git repositories over ssh, push files to them with Git LFS, and look at what curl
+# asks for.
+TEST_COMMANDS = {"sshd": "openssh-server", "git-lfs": "git-lfs", "curl": "curl"}
 # Installed ahead of the rest, which takes longer, so that the Python packages can be fetched meanwhile.
 SEED = {"python3-venv", "ca-certificates"}
 
@@ -66,7 +67,7 @@ class SetUp:
     """One pass of the set-up for one home."""
 
     def __init__(self, home: Home, tests: bool) -> None:
-        self._home = home
+        self._home, self._tests = home, tests
         self._address = engine.find()
         self._packages = missing_packages(self._address, tests)
         if self._packages:
@@ -95,6 +96,8 @@ class SetUp:
     def _make_python(self, seed: "Future[None]") -> None:
         seed.result()
         venv.ensure()
+        if self._tests:
+            venv.musl_uv()
 
     def _make_assets(self) -> None:
         if not shutil.which("npm"):

@@ -67,6 +67,19 @@ def uv() -> Path:
     return program
 
 
+def musl_uv() -> Path:
+    """The same uv linked statically with musl: what the tests take for a program that brings its own resolver."""
+    home = SHARED.path("tools", "uv-musl")
+    program, marker, lock = home / "bin" / "uv", SHARED.path("tools", "uv-musl.done"), TOOL_LOCKS / "uv.txt"
+    key = digest([lock])
+    if not (is_done(marker, key) and program.exists()):
+        options = ["--quiet", "--no-deps", "--require-hashes", "--python-platform", "x86_64-unknown-linux-musl"]
+        command = [uv(), "pip", "install", *options, "--python", PYTHON, "--target", home, "-r", lock]
+        run(command, "Installing a program linked with musl", env=uv_environment())
+        marker.write_text(key)
+    return program
+
+
 def _pip(home: Path) -> list[str | Path]:
     """A pip to begin with: Python's own, else one in a small environment of its own."""
     if importlib.util.find_spec("pip"):

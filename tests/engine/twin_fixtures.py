@@ -45,12 +45,13 @@ INFERENCE = {
 
 @pytest.fixture(scope="session")
 def staged(engine: Engine, registry: Registry) -> Staged:
-    """Build tests/images/<name> or a sample, push it to the staging registry, forget it here: (repository, digest)."""
+    """Build tests/images/<name>, a sample or a folder by its whole path, push it to the staging registry, forget it
+    here: (repository, digest)."""
     done: dict[str, tuple[str, str]] = {}
 
     def stage(name: str) -> tuple[str, str]:
         if name not in done:
-            repository = f"staging/{name}"
+            repository = f"staging/{Path(name).name}"
             reference = f"{registry.host}/{repository}"
             folder = next(place / name for place in (IMAGES, SAMPLES) if (place / name).is_dir())
             engine.client.images.build(path=str(folder), tag=reference, rm=True, forcerm=True)

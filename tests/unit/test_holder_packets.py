@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+from typing import Any
 
 import pytest
 
@@ -157,6 +158,19 @@ def test_repeated_packets_of_one_call_count_once() -> None:
         for _ in range(times):
             recorder.packet(packets._header(packet) + packet.payload)
     assert recorder.as_json()["attempts"][0]["count"] == 2  # type: ignore[index]
+
+
+def test_a_call_from_port_53_counts_and_an_answer_of_dns_does_not() -> None:
+    recorder = Recorder()
+    answer = b"\xab\xcd\x81\x83\x00\x01\x00\x00\x00\x00\x00\x00"
+    for packet in (
+        packets.udp(ELSEWHERE, 53, ELSEWHERE, 40000, answer),
+        packets.udp("127.0.0.1", 53, ELSEWHERE, 9999, b"x"),
+        packets.udp("127.0.0.1", 53, ELSEWHERE, 9999, b"said"),
+    ):
+        recorder.packet(packets._header(packet) + packet.payload)
+    attempts: Any = recorder.as_json()["attempts"]
+    assert [(one["protocol"], one["port"], one["count"]) for one in attempts] == [("udp", 9999, 2)]
 
 
 def test_checksums_and_filters_are_as_the_kernel_wants_them() -> None:

@@ -126,9 +126,12 @@ class Recorder:
     def _udp(self, packet: Packet) -> None:
         source_port, port = struct.unpack_from("!HH", packet.payload)
         message = packet.payload[8:]
-        if DNS_PORT in (source_port, port):
-            if port == DNS_PORT and self._ask is not None and not (len(message) > 2 and message[2] & IS_ANSWER):
+        is_answer = len(message) > 2 and bool(message[2] & IS_ANSWER)
+        if port == DNS_PORT:
+            if self._ask is not None and not is_answer:
                 self._ask(packet, message)
+            return
+        if source_port == DNS_PORT and is_answer:
             return
         if (packet.target, port, packet.source, source_port) in self._flows:
             self.note("udp", packet.source, source_port, hint="answered by itself")
