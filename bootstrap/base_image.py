@@ -16,6 +16,7 @@ from bootstrap.home import SHARED
 from bootstrap.report import step
 
 PYTHON_IMAGE = "slipway.local/python:3.11-bookworm"
+PYTHON_LAYER = "slipway.local/python-layer:3.11-bookworm"
 BUSYBOX_IMAGE = "slipway.local/busybox:1"
 PULLED = {PYTHON_IMAGE: "python:3.11-slim-bookworm", BUSYBOX_IMAGE: "busybox:1-musl"}
 LABEL = "slipway.base"
@@ -37,6 +38,8 @@ APPLETS = _words(
     "env id ps kill true false seq stat chmod chown ln mktemp httpd nc wget nslookup ping ip ifconfig netstat yes df "
     "du tar gzip gunzip sha256sum timeout uname hostname vi tee cut expr readlink basename dirname setsid nohup mount"
 )
+#: As the installation of these packages does it; else each start of Python compiles what it imports for half a second.
+COMPILE = "RUN python3 -m compileall -q -j 0 /usr/lib/python3.11 /usr/lib/python3/dist-packages"
 _LOCK = threading.Lock()
 Builder = Callable[[EngineClient, Path, str], None]
 
@@ -83,7 +86,8 @@ def _import_python(client: EngineClient, scratch: Path, key: str) -> None:
     debs.build_layer(packages, layer, {"usr/bin/python": "python3"}, files)
     environment = [SEARCH_PATH, *([f"PIP_CERT=/{BUNDLE}"] if files else [])]
     changes = ['CMD ["python3"]', f"LABEL {LABEL}={key}", *(f"ENV {value}" for value in environment)]
-    client.import_image(_chunks(layer), PYTHON_IMAGE, changes)
+    client.import_image(_chunks(layer), PYTHON_LAYER, changes)
+    client.build_image(PYTHON_IMAGE, f"FROM {PYTHON_LAYER}\n{COMPILE}\n")
 
 
 def _import_busybox(client: EngineClient, scratch: Path, key: str) -> None:

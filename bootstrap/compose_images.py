@@ -3,14 +3,11 @@
 What is made here serves `make compose-check` on machines that can pull nothing. It is never shipped.
 """
 
-import io
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlencode
 
 from bootstrap import apt, base_image, debs, venv
 from bootstrap.engine_http import EngineClient
@@ -20,7 +17,6 @@ from bootstrap.report import step
 #: On every image of a compose installation, with the name of its images (Dockerfile).
 LABEL = "slipway.compose"
 SYSTEM = ("base-files", "base-passwd", "dash", "bash", "coreutils", "grep", "sed", "findutils", "libc-bin")
-BUILD_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -142,23 +138,8 @@ def _make(client: EngineClient, recipe: Recipe, name: str, project: str, scratch
     debs.build_layer(packages, layer, links, certificates)
     changes = [f"LABEL {LABEL}={project}", *(f"ENV {value}" for value in environment)]
     client.import_image(_chunks(layer), f"{name}-layer", changes)
-    lines = [f"FROM {name}-layer", *(f"COPY {path} /{path}" for path, _ in recipe.files)]
-    _build(client, "\n".join([*lines, *recipe.lines]) + "\n", recipe.files, name)
-
-
-def _build(client: EngineClient, dockerfile: str, files: tuple[tuple[str, str], ...], name: str) -> None:
-    """A small image by the engine's own builder. Raises SetupError with what it printed last."""
-    context = io.BytesIO()
-    with tarfile.open(fileobj=context, mode="w") as archive:
-        for path, text in (("Dockerfile", dockerfile), *files):
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(text.encode()), 0o755
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    query = urlencode({"t": name, "rm": "1", "forcerm": "1", "networkmode": "none"})
-    body = [context.getvalue()]
-    status, answer = client.call("POST", f"/build?{query}", body, timeout=BUILD_SECONDS, media="application/x-tar")
-    if status != 200 or b'"errorDetail"' in answer:
-        raise SetupError(f"The engine would not build {name}: {answer[-800:].decode(errors='replace')}")
+    lines = [f"FROM {name}-layer", *([base_image.COMPILE] if links else []), *(f"COPY {path} /{path}" for path, _ in recipe.files)]
+    client.build_image(name, "\n".join([*lines, *recipe.lines]) + "\n", recipe.files)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

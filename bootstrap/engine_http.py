@@ -1,10 +1,12 @@
 """A few calls of the Docker Engine's HTTP API, so that set-up needs neither the docker command nor its library."""
 
 import http.client
+import io
 import json
 import os
 import socket
 import ssl
+import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
@@ -15,6 +17,7 @@ API = "/v1.41"
 # An engine in the middle of other work may take this long for the smallest answer.
 SECONDS = 60.0
 PING_SECONDS = 20.0
+BUILD_SECONDS = 300
 
 
 class EngineSilent(SetupError, TimeoutError):
@@ -95,6 +98,23 @@ class EngineClient:
         status, body = self.call("POST", f"/images/create?{query}", layer, timeout=300, media="application/x-tar")
         if status != 200 or b'"error"' in body:
             raise SetupError(f"The engine would not import {name}: {body.decode(errors='replace').strip()}")
+
+    def build_image(self, name: str, dockerfile: str, files: Iterable[tuple[str, str]] = ()) -> None:
+        """A small image by the engine's own builder, without a network; ``files``: path and text of each, executable.
+
+        Raises SetupError with what it printed last.
+        """
+        context = io.BytesIO()
+        with tarfile.open(fileobj=context, mode="w") as archive:
+            for path, text in (("Dockerfile", dockerfile), *files):
+                entry = tarfile.TarInfo(path)
+                entry.size, entry.mode = len(text.encode()), 0o755
+                archive.addfile(entry, io.BytesIO(text.encode()))
+        query = urlencode({"t": name, "rm": "1", "forcerm": "1", "networkmode": "none"})
+        body, media = [context.getvalue()], "application/x-tar"
+        status, answer = self.call("POST", f"/build?{query}", body, timeout=BUILD_SECONDS, media=media)
+        if status != 200 or b'"errorDetail"' in answer:
+            raise SetupError(f"The engine would not build {name}: {answer[-800:].decode(errors='replace')}")
 
     def pull(self, name: str) -> bool:
         """Fetch an image from its registry; False if that is not possible from here."""

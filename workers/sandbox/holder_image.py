@@ -20,6 +20,8 @@ DOCKERFILE = """\
 FROM {base}
 COPY holder /opt/slipway/holder
 WORKDIR /opt/slipway
+# Compiled now what would else be compiled at each start: public Python images come without bytecode.
+RUN ["python3", "-s", "-c", "import holder.main"]
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 ENTRYPOINT ["python3", "-s", "-m", "holder.main"]
 CMD []
