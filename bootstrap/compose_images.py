@@ -138,7 +138,8 @@ def _make(client: EngineClient, recipe: Recipe, name: str, project: str, scratch
     debs.build_layer(packages, layer, links, certificates)
     changes = [f"LABEL {LABEL}={project}", *(f"ENV {value}" for value in environment)]
     client.import_image(_chunks(layer), f"{name}-layer", changes)
-    lines = [f"FROM {name}-layer", *([base_image.COMPILE] if links else []), *(f"COPY {path} /{path}" for path, _ in recipe.files)]
+    compiled = [base_image.COMPILE] if links else []
+    lines = [f"FROM {name}-layer", *compiled, *(f"COPY {path} /{path}" for path, _ in recipe.files)]
     client.build_image(name, "\n".join([*lines, *recipe.lines]) + "\n", recipe.files)
 
 

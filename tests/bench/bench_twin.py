@@ -6,6 +6,7 @@ import statistics
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,13 @@ from tests.registry_fixtures import Registry
 from workers.engine import Engine, attempt_labels
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.holder_image import ensure_holder_image
+from workers.sandbox.serving.overhead import measure
 from workers.steps import test as test_step
 from workers.steps.contract import Stop
 
 __all__ = ["configure", "staged", "twin"]
 
 TIMES = 5
-#: Runs of the container that the checks need beyond those that a seller would do by hand.
-BY_HAND = ("train", "serve")
 
 
 @pytest.fixture
@@ -37,15 +37,24 @@ def instance() -> str:
     return f"bench-{uuid.uuid4()}"
 
 
-def step_seconds(facts: dict[str, Any], context: Path, folder: Path, instance: str) -> tuple[float, float]:
-    """Wall time of one test step, and the part of it that its probes and further runs took, in seconds."""
+@dataclass(frozen=True)
+class Step:
+    """One test step: its wall time, what of it its probes took, in seconds, and the runs that it made."""
+
+    wall: float
+    probing: float
+    phases: tuple[str, ...]
+
+
+def run_step(facts: dict[str, Any], folder: Path, instance: str) -> Step:
     made, log = make_context(folder / uuid.uuid4().hex, facts, instance)
     started = time.monotonic()
     report = test_step.execute(made)
     wall = time.monotonic() - started
     assert report.problem is None, log.text()
-    further = sum(run["seconds"] for run in report.facts["runs"] if run["phase"] not in BY_HAND)
-    return wall, further + float(report.facts["inference"]["probing_seconds"])
+    told = (report.facts[name] or {} for name in ("inference", "batch"))
+    probing = sum(float(each.get("probing_seconds") or 0.0) for each in told)
+    return Step(wall, probing, tuple(run["phase"] for run in report.facts["runs"]))
 
 
 @pytest.mark.timeout(3600)
@@ -70,18 +79,18 @@ def bench_test_step(
         "build": {"staging_repository": name.partition("/")[2], "digest": digest},
     }  # fmt: skip
     hand = ByHand(engine, registry, labels)
-    walls, probings, hands = [], [], []
+    steps, hands = [], []
     for _ in range(TIMES):
-        wall, probing = step_seconds(facts, context, tmp_path, instance)
-        walls, probings = [*walls, wall], [*probings, probing]
-        hands.append(hand.containers(name, context))
+        steps.append(run_step(facts, tmp_path, instance))
+        hands.append(hand.containers(name, context, steps[-1].phases))
     engine.remove_image(f"{name}:latest")
-    ratio = [(wall - probing) / by_hand for wall, probing, by_hand in zip(walls, probings, hands, strict=True)]
+    ratio = [(step.wall - step.probing) / by_hand for step, by_hand in zip(steps, hands, strict=True)]
     say(f"\nTest step, sample algorithm (seconds, median of {TIMES})")
-    say(f"  whole step                                  {middle(walls)}")
-    say(f"  of that, further runs and probes            {middle(probings)}")
-    say(f"  docker run train and serve, by hand         {middle(hands)}")
-    say(f"  (step - further runs and probes) / by hand  {middle(ratio)}")
+    say(f"  whole step                             {middle([step.wall for step in steps])}")
+    say(f"  of that, probes of the server          {middle([step.probing for step in steps])}")
+    say(f"  docker run, by hand, of the same runs  {middle(hands)}")
+    say(f"    {', '.join(steps[-1].phases)}")
+    say(f"  (step - probes) / by hand              {middle(ratio)}")
     say(f"  target (1.3): {'met' if statistics.median(ratio) <= 1.3 else 'missed'}")
 
 
@@ -101,3 +110,14 @@ def bench_holder(twin: Twin, engine: Engine, instance: str, say: Say) -> None:
         engine.remove_volume(str(volume.name))
     say(f"\nHolder, from its start until it is ready (seconds)\n  {middle(ready[1:])}")
     say(f"  target (1 s): {'met' if statistics.median(ready[1:]) < 1 else 'missed'}")
+
+
+@pytest.mark.timeout(600)
+def bench_prober(twin: Twin, engine: Engine, instance: str, say: Say) -> None:
+    """What a probe adds to a request, measured inside the holder against a server that does nothing."""
+    found = [measure(engine, instance) for _ in range(TIMES)]
+    assert not any(each["errors"] for each in found)
+    say(f"\nProber, its own share of a request (milliseconds, {found[0]['requests']} requests, {TIMES} times)")
+    say(f"  p50  {middle([each['p50_ms'] for each in found])}")
+    say(f"  p99  {middle([each['p99_ms'] for each in found])}")
+    say(f"  target (1 ms at p50): {'met' if statistics.median(each['p50_ms'] for each in found) < 1 else 'missed'}")

@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from tests.registry_fixtures import Registry
 from workers.engine import Engine
 
 ML = "/opt/ml"
+VALUES = {"max_depth": "4", "criterion": "gini"}
+#: What the further runs of training change, by their phase.
+BAD_VALUES = {"train-values-range": {"max_depth": "0"}, "train-values-type": {"min_samples_leaf": "not-a-number"}}
+STOP_AFTER = 1.3
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 #: Runs inside the serving container's namespace, as there is no other way in.
 PROBE = """
@@ -64,12 +69,19 @@ class ByHand:
         self._copy(name)
         return time.monotonic() - started
 
-    def containers(self, name: str, context: Path) -> float:
-        """Train and serve the image ``name``, which the engine has. Returns the wall time in seconds."""
+    def containers(self, name: str, context: Path, phases: Sequence[str] = ("train", "serve")) -> float:
+        """Run the image ``name``, which the engine has, once for each of the test step's ``phases``, in their order.
+
+        Returns the wall time in seconds.
+        """
         started = time.monotonic()
         volume = self.engine.create_volume(labels=self.labels)
         try:
-            self._train_and_serve(name, str(volume.name), context)
+            for phase in phases:
+                if phase.startswith("serve"):
+                    self._serve(name, str(volume.name))
+                else:
+                    self._train(name, str(volume.name), context, phase)
         finally:
             self.engine.remove_volume(str(volume.name))
         return time.monotonic() - started
@@ -90,12 +102,18 @@ class ByHand:
                 for _member in archive:
                     pass
 
-    def _train_and_serve(self, name: str, volume: str, context: Path) -> None:
+    def _train(self, name: str, volume: str, context: Path, phase: str) -> None:
         train = self._container(name, "train", volume)
-        self._send(train, context)
+        self._send(train, context, VALUES | BAD_VALUES.get(phase, {}))
         train.start()
-        assert train.wait()["StatusCode"] == 0, train.logs()
+        if phase == "train-stop":
+            time.sleep(STOP_AFTER)
+            train.kill("SIGTERM")
+        code = train.wait()["StatusCode"]
+        assert (code == 0) == (phase in ("train", "train-tuning")), train.logs()
         self.engine.remove_container(str(train.id))
+
+    def _serve(self, name: str, volume: str) -> None:
         serve = self._container(name, "serve", volume)
         serve.start()
         asks = ["text/csv", "request.csv", "text/csv; charset=utf-8", "request.csv", "application/json", "request.json",
@@ -111,10 +129,10 @@ class ByHand:
             volumes={volume: {"bind": ML, "mode": "rw"}}, mem_limit="2g", nano_cpus=2_000_000_000,
         )  # fmt: skip
 
-    def _send(self, container: Container, context: Path) -> None:
+    def _send(self, container: Container, context: Path, values: Mapping[str, str]) -> None:
         buffer = io.BytesIO()
         files: dict[str, bytes] = {
-            "input/config/hyperparameters.json": json.dumps({"max_depth": "4", "criterion": "gini"}).encode(),
+            "input/config/hyperparameters.json": json.dumps(values).encode(),
             "input/config/inputdataconfig.json": json.dumps({"train": {"ContentType": "text/csv"}}).encode(),
             "input/config/resourceconfig.json": json.dumps({"current_host": "algo-1", "hosts": ["algo-1"]}).encode(),
         }
