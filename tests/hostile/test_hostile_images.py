@@ -17,13 +17,16 @@ from listings.livelog import read_records
 from listings.models import Attempt, Run, Team
 from listings.states import RunState
 from tests.crash.sources import context_with, submit
-from tests.hostile.deeds import DEEDS, source
+from tests.hostile import deeds, servers
 from tests.stack import Stack, children_of, ours, wait_until
 from workers.engine import LABEL_INSTANCE, Engine
 
 SLACK = 50 << 20
 TRAIN_SECONDS = 2
-GOOD_RUNS = 4
+GOOD_RUNS = 5
+#: What is done, the source of an image that does it, and the code that its run must end with.
+DEEDS = [(f"train {mode}", deeds.source(mode), code) for mode, _, code in deeds.DEEDS]
+DEEDS += [(f"serve {mode}", servers.source(mode), code) for mode, code in servers.DEEDS]
 CONTAINER = re.compile(r"[0-9a-f]{64}")
 
 
@@ -101,27 +104,27 @@ def test_all_hostile_images_pass_through_a_worker_and_leave_the_host_as_it_was(
     stack.beat()
     worker = stack.engine_worker(slots=3)
     warm = [submit(seller, aws_team, "Warm", context_with(train=TRAIN_SECONDS))]
-    warm.append(submit(seller, aws_team, "Warm noise", source("noise")))
+    warm.append(submit(seller, aws_team, "Warm noise", deeds.source("noise")))
     wait_until("the first runs end", lambda: ended(warm), 120)
     wait_until("nothing of theirs is left", lambda: not ours(engine), 30)
     before = Host.now(stack, engine, worker.pid)
 
     hostile: dict[str, Run] = {}
     good: list[Run] = []
-    for number, (mode, _, _) in enumerate(DEEDS):
+    for number, (deed, source, _) in enumerate(DEEDS):
         if number % (len(DEEDS) // GOOD_RUNS) == 0:
             good.append(submit(seller, aws_team, f"Good {number}", context_with(train=TRAIN_SECONDS)))
-        hostile[mode] = submit(seller, aws_team, f"Does {mode}", source(mode))
+        hostile[deed] = submit(seller, aws_team, f"Does {deed}", source)
     wait_until("all runs end", lambda: ended([*good, *hostile.values()]), 500, every=0.5)
 
     wrong = {}
-    for mode, _, code in DEEDS:
-        attempt = attempt_of(hostile[mode])
-        assert attempt.number == 1, mode
+    for deed, _, code in DEEDS:
+        attempt = attempt_of(hostile[deed])
+        assert attempt.number == 1, deed
         if attempt.problem_code != code:
-            wrong[mode] = (attempt.state, attempt.problem_code, attempt.problem_params)
-        elif not code and hostile[mode].state != RunState.PASSED:
-            wrong[mode] = (hostile[mode].state, "")
+            wrong[deed] = (attempt.state, attempt.problem_code, attempt.problem_params)
+        elif not code and hostile[deed].state != RunState.PASSED:
+            wrong[deed] = (hostile[deed].state, "")
     assert wrong == {}
     assert not Attempt.objects.filter(problem_code="PLATFORM-UNEXPECTED").exists()
     _good_runs_noticed_nothing(good)
@@ -138,10 +141,10 @@ def _good_runs_noticed_nothing(good: list[Run]) -> None:
 
 
 def _logs_show_sensibly(hostile: dict[str, Run]) -> None:
-    noise = log_of(attempt_of(hostile["noise"]))
+    noise = log_of(attempt_of(hostile["train noise"]))
     assert any("20%" in line or "red" in line for line in noise)
     assert not any("\x1b[2J" in line or "\r" in line or "\0" in line for line in noise)
-    flood = attempt_of(hostile["log"])
+    flood = attempt_of(hostile["train log"])
     assert flood.log is not None
     assert flood.log_lines > 5_000
     assert any("more characters clipped" in line for line in log_of(flood))
