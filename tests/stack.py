@@ -203,6 +203,12 @@ def running_stack(
 
 
 @pytest.fixture
+def stack_environment() -> dict[str, str]:
+    """What the processes of ``stack`` get besides; for a suite to override."""
+    return {}
+
+
+@pytest.fixture
 def stack(
     transactional_db: None,
     engine: Engine,
@@ -211,8 +217,9 @@ def stack(
     data_dir: Path,
     tmp_path: Path,
     settings: Any,
+    stack_environment: dict[str, str],
 ) -> Iterator[Stack]:
     # The test process reads what the workers store.
     settings.MEDIA_ROOT = data_dir / "storage"
-    with running_stack(engine, registry, standin, data_dir, tmp_path) as running:
+    with running_stack(engine, registry, standin, data_dir, tmp_path, **stack_environment) as running:
         yield running

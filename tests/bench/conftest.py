@@ -18,9 +18,9 @@ from listings.services import versions
 from tests.aws_fixtures import Standin, connect_team, standin, standin_server
 from tests.engine.conftest import engine
 from tests.registry_fixtures import registry
-from tests.stack import Stack, data_dir, stack
+from tests.stack import Stack, data_dir, stack, stack_environment
 
-__all__ = ["data_dir", "engine", "registry", "stack", "standin", "standin_server"]
+__all__ = ["data_dir", "engine", "registry", "stack", "stack_environment", "standin", "standin_server"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples" / "decision-trees"

@@ -13,10 +13,10 @@ from listings.models import Team
 from tests.aws_fixtures import Standin, aws, standin, standin_server
 from tests.engine.conftest import engine
 from tests.registry_fixtures import registry
-from tests.stack import data_dir, stack
+from tests.stack import data_dir, stack, stack_environment
 from workers.engine import Engine, attempt_labels
 
-__all__ = ["aws", "data_dir", "engine", "registry", "stack", "standin", "standin_server"]
+__all__ = ["aws", "data_dir", "engine", "registry", "stack", "stack_environment", "standin", "standin_server"]
 
 
 @pytest.fixture

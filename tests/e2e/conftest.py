@@ -12,9 +12,9 @@ from tests.aws_fixtures import standin, standin_server
 from tests.browser import browser
 from tests.engine.conftest import engine
 from tests.registry_fixtures import registry
-from tests.stack import data_dir, stack
+from tests.stack import data_dir, stack, stack_environment
 
-__all__ = ["browser", "data_dir", "engine", "registry", "stack", "standin", "standin_server"]
+__all__ = ["browser", "data_dir", "engine", "registry", "stack", "stack_environment", "standin", "standin_server"]
 
 
 @pytest.fixture

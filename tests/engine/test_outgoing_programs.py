@@ -27,7 +27,8 @@ TRAIN = """\
 echo tree > /tmp/needs.txt
 echo curl; LD_LIBRARY_PATH=/opt/libraries curl -sS -m 5 https://by-curl.example.org/weights.bin
 echo go; LD_LIBRARY_PATH=/opt/libraries GODEBUG=netdns=go skopeo inspect docker://by-go.example.org/image
-echo musl; uv-musl pip compile -q --python /usr/bin/python3 --index-url https://by-musl.example.org/simple /tmp/needs.txt
+index=https://by-musl.example.org/simple
+echo musl; uv-musl pip compile -q --python /usr/bin/python3 --index-url $index /tmp/needs.txt
 echo trained > /opt/ml/model/model
 """
 

@@ -4,20 +4,17 @@ something."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.aws_fixtures import Standin, aws, standin, standin_server
+from tests.aws_fixtures import aws, standin, standin_server
 from tests.crash.conftest import aws_team
 from tests.engine.conftest import engine
-from tests.registry_fixtures import Registry, registry
-from tests.stack import Stack, data_dir, running_stack
-from workers.engine import Engine
+from tests.registry_fixtures import registry
+from tests.stack import data_dir, stack
 
-__all__ = ["aws", "aws_team", "data_dir", "engine", "registry", "standin", "standin_server"]
+__all__ = ["aws", "aws_team", "data_dir", "engine", "registry", "stack", "standin", "standin_server"]
 
 LIMITS = {
     "SLIPWAY_TEST_DISK_MB": "64",
@@ -31,19 +28,8 @@ LIMITS = {
 
 
 @pytest.fixture
-def stack(
-    transactional_db: None,
-    engine: Engine,
-    registry: Registry,
-    standin: Standin,
-    data_dir: Path,
-    tmp_path: Path,
-    settings: Any,
-) -> Iterator[Stack]:
-    settings.MEDIA_ROOT = data_dir / "storage"
+def stack_environment(tmp_path: Path) -> dict[str, str]:
     # So that a memory hog is one soon, and at the full size of its instance type.
     table = tmp_path / "instances.json"
     table.write_text(json.dumps({"as_of": "2026-11-27", "types": {"ml.m5.large": [1, 0.125, 0.1]}}))
-    limits = LIMITS | {"SLIPWAY_INSTANCES_FILE": str(table)}
-    with running_stack(engine, registry, standin, data_dir, tmp_path, **limits) as running:
-        yield running
+    return LIMITS | {"SLIPWAY_INSTANCES_FILE": str(table)}

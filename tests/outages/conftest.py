@@ -16,9 +16,19 @@ from tests.engine.conftest import engine
 from tests.outages.parts import EngineLine, OwnRegistry, SmallDisk
 from tests.pipeline import pipeline
 from tests.registry_fixtures import registry
-from tests.stack import data_dir, stack
+from tests.stack import data_dir, stack, stack_environment
 
-__all__ = ["aws_team", "data_dir", "engine", "pipeline", "registry", "stack", "standin", "standin_server"]
+__all__ = [
+    "aws_team",
+    "data_dir",
+    "engine",
+    "pipeline",
+    "registry",
+    "stack",
+    "stack_environment",
+    "standin",
+    "standin_server",
+]
 
 
 @pytest.fixture
