@@ -134,9 +134,7 @@ GROUPS: tuple[dict[str, tuple[str, str]], ...] = (
 @detects(25, "TEST-CHARSET")
 @detects(25, "TEST-ACCEPT")
 @detects(30, "TEST-PRIVILEGES")
-def test_each_fault_raises_its_own_code_only(
-    twin: Twin, brief: None, faults_in_it: dict[str, tuple[str, str]]
-) -> None:
+def test_each_fault_raises_its_own_code_only(twin: Twin, brief: None, faults_in_it: dict[str, tuple[str, str]]) -> None:
     ran = serve(twin, ",".join(faults_in_it))
     assert faults(ran) == dict(faults_in_it.values()), ran.log.text()
     failed = [code for code, outcome in faults_in_it.values() if outcome == "fail"]
