@@ -35,7 +35,7 @@ ROWS: dict[int, str] = {
     22: "an S3 prefix sweeps stray files into the job",
     23: "the validation role is given by name instead of ARN",
     24: "a metric's expression does not match, or has no group: tuning fails",
-    25: "a content type with a parameter, or another accept type, is not understood",
+    25: "a content type with a parameter, another accept type or a header line is not understood",
     26: "SIGTERM is ignored: killed after the grace, checkpoints lost",
     27: "hyperparameters arrive as text; crashes by signal or out of memory",
     28: "a buyer is not subscribed",

@@ -213,7 +213,7 @@ _LOAD = (
         "endpoint runs for weeks.",
         "Free what a request made: look for lists and caches without a limit, and for graphs that grow.",
         _SLIPWAY,
-        "Over {requests} requests memory grew by {grown_mb} MiB; {limit_mb} MiB and a fifth would be too much.",
+        "Over {requests} requests memory grew by {grown_mb} MiB, and did not go on growing.",
     ),
     fix_and_rebuild(
         "TEST-WORKER-TIMEOUT",
@@ -254,12 +254,14 @@ _BATCH_RUN = (
     ),
     fix_and_rebuild(
         "TEST-BATCH-RECORDS",
-        "Records of a batch are not answered",
-        "A batch transform job sends one record a request or joins as many lines as fit: {reason}.",
-        "Answer one record as well as many, without a header line. If records cannot be split at line ends, say so in "
-        "the usage instructions.",
+        "Requests of a batch are not answered",
+        "A batch transform job sends a whole file or, where a buyer has it split at line ends, one record a request or "
+        "as many as fit: {reason}.",
+        "Answer the whole sample: the job that validates the product sends it. Answer one record as well as many, also "
+        "without a header line, and skip a header that comes as a record. What cannot be split belongs into the usage "
+        "instructions.",
         _BATCH,
-        "Single records and joined ones are answered ({count} requests).",
+        "Whole files are answered and, where they are lines, single and joined records ({count} requests).",
     ),
 )
 

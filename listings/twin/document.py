@@ -161,7 +161,7 @@ class Inference(Part):
 
 class BatchRecord(Part):
     name: str
-    kind: str = Field(description="SingleRecord or MultiRecord.")
+    kind: str = Field(description="Whole file, SingleRecord, MultiRecord, or header line as a record.")
     records: int | None
     status: int | None
     ms: float | None

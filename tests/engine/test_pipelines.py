@@ -50,6 +50,27 @@ def test_each_container_gets_the_answer_of_the_one_before(twin: Twin, count: int
     assert "last: last of 2 accept text/csv" in text
 
 
+def test_a_pipeline_is_put_under_load_and_its_containers_use_memory_together(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.sandbox.serving.growth.REQUESTS", 10)
+    monkeypatch.setattr("workers.sandbox.serving.pipeline.STOP_SECONDS", 2.0)
+    ran = pipeline(twin, 2, "samples/two.csv", WHERE="last", MODE="heavy")
+    outcomes = ran.outcomes()
+    assert (outcomes["TEST-LOAD"], outcomes["TEST-PING-LOAD"]) == ("pass", "pass"), ran.log.text()
+    assert outcomes["TEST-MEMORY-GROWTH"] == "warn"
+    load = ran.report.facts["inference"]["load"]
+    assert load["ends"] == {"200": load["requests"]}
+    assert load["requests"] > 10
+    # The second container alone keeps 60 MiB from its start and 200 KiB of each request.
+    assert ran.report.facts["peak_memory_bytes"] > (60 << 20) + load["requests"] * (200 << 10)
+    (run,) = ran.report.facts["runs"]
+    assert max(run["resources"]["memory"]) > 60 << 20
+    assert max(run["resources"]["processes"]) >= 2
+    assert outcomes["TEST-SERVE-STOP"] == "warn"
+    assert "ENTRYPOINT" in ran.check("TEST-SERVE-STOP").patch
+
+
 def test_a_container_that_does_not_ask_for_its_port_is_named(twin: Twin) -> None:
     ran = pipeline(twin, 2, "samples/two.csv", WHERE="last", MODE="deaf")
     assert ran.code == "TEST-PIPELINE-START"

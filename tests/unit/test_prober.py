@@ -150,3 +150,40 @@ def test_a_bare_status_line_is_counted_as_no_http() -> None:
     with server(bare) as port:
         figures = load.run({"clients": 2, "requests": 6, "seconds": 5, "timeout": 2, "port": port, "ping": False})
     assert (figures["requests"], figures["errors"]) == (6, 6)
+
+
+def reply(body: bytes, kind: bytes) -> Talk:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (kind, len(body))
+    return says(head + body)
+
+
+def test_a_load_goes_through_the_containers_of_a_pipeline_and_pings_each() -> None:
+    heard: list[bytes] = []
+
+    def last(channel: socket.socket) -> None:
+        got = b""
+        while not got.endswith((b"2;4", b"\r\n\r\n")) or got.startswith(b"POST") and b"2;4" not in got:
+            got += channel.recv(65536)
+        heard.append(got)
+        channel.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    body = base64.b64encode(b"1;2").decode()
+    headers = {"Content-Type": "text/csv", "Accept": "text/plain"}
+    with server(reply(b"2;4", b"text/x-doubled")) as first, server(last) as second:
+        figures = many(0, ports=[first, second], body=body, headers=headers, ping=True)
+    assert figures["ends"] == {"200": 6}
+    posts = [each.lower() for each in heard if each.startswith(b"POST")]
+    assert len(posts) == 6
+    assert all(b"content-type: text/x-doubled" in each and b"accept: text/plain" in each for each in posts)
+    assert figures["ping_ends"] == {"200": 2 * (len(heard) - 6)}
+
+
+def test_under_load_the_container_that_breaks_a_request_ends_it() -> None:
+    with server(says(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")) as first, server(drip) as second:
+        assert many(0, ports=[first, second])["ends"] == {"503": 6}
+
+
+def test_an_answer_too_large_to_hand_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "MAX_HANDED_ON", 10)
+    with server(reply(b"x" * 11, b"text/plain")) as first, server(drip) as second:
+        assert many(0, ports=[first, second])["ends"] == {"too-large": 6}

@@ -43,8 +43,8 @@ SYSCTLS = {"net.ipv4.icmp_echo_ignore_all": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP exchange with the container under test. ``error``: "" or refused, timeout, closed, not-http, io.
-    ``link``: which container of a pipeline it came from, counted from 0."""
+    """One HTTP exchange with the container under test. ``error``: "" or refused, timeout, closed, not-http, io, or
+    too-large (to be handed on in a pipeline). ``link``: which container of a pipeline it came from, counted from 0."""
 
     error: str = ""
     detail: str = ""

@@ -18,6 +18,7 @@ from workers.sandbox.network import Network
 from workers.sandbox.outgoing import describe
 from workers.sandbox.resources import volumes
 from workers.sandbox.resources.profile import Profile
+from workers.sandbox.resources.together import Used, together
 from workers.sandbox.staged import StagedImage
 from workers.sandbox.subject import Exit, Subject
 from workers.steps.contract import Log, Stop
@@ -62,7 +63,8 @@ class Mark:
 
 @dataclass(slots=True)
 class Outcome:
-    """What one phase established. ``facts`` None: the phase never got as far."""
+    """What one phase established. ``facts`` None: the phase never got as far. ``others``: the containers of a pipeline
+    behind the first, whose resources count, too."""
 
     phase: str
     network: Network = Network.REFUSE
@@ -76,6 +78,7 @@ class Outcome:
     marks: list[Mark] = field(default_factory=list)
     seconds: float = 0.0
     resources: dict[str, list[float]] = field(default_factory=dict)
+    others: tuple[Subject, ...] = ()
 
     def mark(self, seconds: float, kind: str, text: str, log_line: int | None = None) -> None:
         self.marks.append(Mark(round(seconds, 3), kind, text, log_line))
@@ -164,16 +167,20 @@ def _record_calls(outcome: Outcome, holder: Holder, subject: Subject) -> None:
 
 
 def _account(outcome: Outcome, subject: Subject) -> None:
-    """What it used over time, and whether the kernel killed a process at the very end: that comes to be known late."""
-    if subject.started and not subject.out_of_memory:
-        subject.look_for_memory_kills(late=False)
-        if subject.out_of_memory:
-            _amend_memory(outcome, subject)
-    outcome.peak_memory = subject.peak_memory
-    outcome.resources = subject.series()
-    for seconds in subject.memory_kills:
-        text = "the kernel killed a process for memory"
-        outcome.mark(seconds, "out-of-memory", text, subject.pump.nearest_line(seconds))
+    """What it and the others used over time, and whether the kernel killed a process at the very end: that comes to be
+    known late."""
+    run = [each for each in (subject, *outcome.others) if each.started]
+    for each in run:
+        if not each.out_of_memory:
+            each.look_for_memory_kills(late=False)
+            if each.out_of_memory:
+                _amend_memory(outcome, each)
+        for seconds in each.memory_kills:
+            text = "the kernel killed a process for memory"
+            since = each.started - subject.started
+            outcome.mark(since + seconds, "out-of-memory", text, each.pump.nearest_line(seconds))
+    used = [Used(each.started - subject.started, each.peak_memory, each.series()) for each in run]
+    outcome.peak_memory, outcome.resources = together(used)
 
 
 def _amend_memory(outcome: Outcome, subject: Subject) -> None:

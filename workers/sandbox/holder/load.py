@@ -16,12 +16,14 @@ import time
 from collections import Counter
 from typing import Any
 
-from .prober import PORT, name_of
+from .prober import PORT, exchange, name_of
 
 UPPER_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000)
 MAX_CLIENTS, MAX_REQUESTS = 32, 20_000
 MAX_HEAD_BYTES = 64 * 1024
 READ_BYTES = 64 * 1024
+#: Of what one container of a pipeline hands on, several copies for each client are held at once.
+MAX_HANDED_ON = 4 << 20
 #: SageMaker wants a connection accepted within 250 ms. On this host the kernel accepts at once, unless the server's
 #: queue is full: then it comes a second later. What is shorter is a busy host's doing.
 SLOW_CONNECT_MS = 900.0
@@ -73,10 +75,12 @@ class _Tally:
 
 def run(command: dict[str, Any]) -> dict[str, Any]:
     """``command``: clients, requests and seconds (whichever is first), timeout of one request in seconds, path,
-    headers, body (base64), port. What was begun is waited for: it takes ``seconds`` and ``timeout`` at most."""
+    headers, body (base64), ports (or port). With several ports each request goes through all, see prober.exchange.
+    What was begun is waited for: it takes ``seconds`` and ``timeout`` at most."""
     body = base64.b64decode(command.get("body", ""))
     message = _message(str(command.get("path", "/invocations")), command.get("headers", {}), body)
-    port, timeout = int(command.get("port", PORT)), float(command.get("timeout", 60.0))
+    timeout = float(command.get("timeout", 60.0))
+    ports = [int(port) for port in command.get("ports") or [command.get("port", PORT)]]
     numbers = itertools.count()
     most = min(int(command["requests"]), MAX_REQUESTS)
     tally, pings, lock, ended = _Tally(), _Tally(), threading.Lock(), threading.Event()
@@ -88,13 +92,14 @@ def run(command: dict[str, Any]) -> dict[str, Any]:
             with lock:
                 if next(numbers) >= most:
                     return
-            found = _once(port, message, timeout)
+            found = _once(ports[0], message, timeout) if len(ports) == 1 else _chained(command, ports, timeout)
             with lock:
                 tally.take(*found)
 
     def pinger() -> None:
         while not ended.is_set():
-            pings.take(*_once(port, PING, PING_TIMEOUT_SECONDS))
+            for port in ports:
+                pings.take(*_once(port, PING, PING_TIMEOUT_SECONDS))
             ended.wait(PING_EVERY_SECONDS)
 
     clients = [threading.Thread(target=client, daemon=True) for _ in range(min(int(command["clients"]), MAX_CLIENTS))]
@@ -164,6 +169,14 @@ def _once(port: int, message: bytes, timeout: float) -> tuple[str, float, float]
     except (OSError, ValueError) as error:
         end = name_of(error)
     return end, round((time.monotonic() - begun) * 1000, 3), connect_ms
+
+
+def _chained(command: dict[str, Any], ports: list[int], timeout: float) -> tuple[str, float, float]:
+    """As ``_once``, through the containers of a pipeline; connecting is not timed."""
+    sent: dict[str, Any] = {name: command[name] for name in ("headers", "body") if name in command}
+    sent |= {"method": "POST", "path": command.get("path", "/invocations"), "ports": ports, "timeout": timeout}
+    found = exchange({**sent, "max_bytes": 1, "most_handed_on": MAX_HANDED_ON})
+    return str(found.get("status") or found["error"]), found["ms"], 0.0
 
 
 def _read(channel: socket.socket, deadline: float) -> str:

@@ -20,27 +20,29 @@ MAX_HANDED_ON = 32 << 20
 
 def exchange(command: dict[str, Any]) -> dict[str, Any]:
     """One request to 127.0.0.1. ``command``: ports (8080 if none), method, path, headers, body (base64), padding
-    (base64) that follows it padding_times, timeout (seconds), max_bytes of the answer to hand back.
+    (base64) that follows it padding_times, timeout (seconds), max_bytes of the answer to hand back, most_handed_on of
+    an answer that goes on to the next port.
 
     With several ports, each good answer is the request to the next, as SageMaker chains the containers of a pipeline;
     Accept goes to the last. The result has ``link`` (the index of the port it comes from), ``ms`` of the whole, and
-    either ``status`` or ``error`` (a word of name_of)."""
+    either ``status`` or ``error`` (a word of name_of, or too-large)."""
     ports = command.get("ports") or [PORT]
     until = time.monotonic() + float(command.get("timeout", 2.0))
     accept = {name: value for name, value in command.get("headers", {}).items() if name.lower() == "accept"}
     headers = {name: value for name, value in command.get("headers", {}).items() if name not in accept}
+    most = int(command.get("most_handed_on", MAX_HANDED_ON))
     sent, spent = dict(command), 0.0
     for link, port in enumerate(ports):
         is_last = link == len(ports) - 1
         sent["headers"] = {**headers, **(accept if is_last else {})}
-        sent["max_bytes"] = command.get("max_bytes", 1 << 20) if is_last else MAX_HANDED_ON
+        sent["max_bytes"] = command.get("max_bytes", 1 << 20) if is_last else most
         sent["timeout"] = max(0.001, until - time.monotonic())
         found = _exchange(port, sent)
         spent += found["ms"]
         if is_last or not 200 <= found.get("status", 0) < 300:
             break
-        if found["bytes"] > MAX_HANDED_ON:
-            found = {"error": "io", "detail": "an answer too large to hand on", "ms": found["ms"]}
+        if found["bytes"] > most:
+            found = {"error": "too-large", "detail": f"more than {most} bytes to hand on", "ms": found["ms"]}
             break
         headers["Content-Type"] = found["headers"].get("content-type", "application/octet-stream")
         sent = {**command, "body": found["body"], "padding": "", "padding_times": 0}

@@ -5,25 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import IO, Any
 
+from django.conf import settings
+
 from listings.problems import ProblemError
-from listings.reports import CheckOutcome, Evidence
 from listings.spec.models import Inference, InferenceTest, RequestSample
-from listings.spec.types import media_type
 from workers.sandbox.holder_client import Answer
 from workers.sandbox.phase import MODEL, Bench, Outcome, containers, judge_memory
+from workers.sandbox.plan import SHARE
 from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
-from workers.sandbox.serving import execution, rough, signs
-from workers.sandbox.serving.bodies import is_lines, records
+from workers.sandbox.serving import execution, records, rough, signs
 from workers.sandbox.serving.patches import add_patches
-from workers.sandbox.serving.probing import Probe, Probing, describe, run_probes, shown
+from workers.sandbox.serving.probing import Probe, Probing, run_probes
 from workers.sandbox.serving.run import begin, place_model
 from workers.sandbox.serving.start import await_ping
 from workers.sandbox.subject import Exit
 
 START_CODES = ("TEST-SERVE-PING", "TEST-SERVE-EXITED")
-MAX_RECORDS = 100
-MAX_SAMPLES = 3
+#: InvocationsTimeoutInSeconds where the job does not say, as the one that is registered does not.
+REQUEST_SECONDS = 600.0
+#: For all requests of the run, and no more than further runs leave of the step's time.
+PROBE_SECONDS = 1800.0
 END_SECONDS = 5.0
 
 
@@ -49,7 +51,10 @@ def run(
     with containers(bench, outcome, profile, MODEL) as (holder, subject, volume):
         place_model(bench, holder, model, profile)
         outcome.facts = {"first_ping_seconds": None, "records": [], "stop_seconds": None, "exit_code": None}
-        probing = Probing(bench, outcome, holder, subject, samples, inference, test, outcome.facts)
+        probing = Probing(
+            bench, outcome, holder, subject, samples, inference, test, outcome.facts, request_seconds=REQUEST_SECONDS,
+            budget=min(PROBE_SECONDS, (1 - SHARE) * settings.SLIPWAY.test_timeout_seconds),
+        )  # fmt: skip
         begin(probing, volume, _environment(execution.settings_of(known)))
         try:
             await_ping(probing)
@@ -61,7 +66,7 @@ def run(
         probing.good = _good(test, served)
         run_probes(probing, [
             Probe(("TEST-EXECUTION-PARAMETERS",), lambda each: _parameters(each, served), needs_sample=False),
-            Probe(("TEST-BATCH-RECORDS",), _records, deadly="TEST-BATCH-RECORDS"),
+            Probe(("TEST-BATCH-RECORDS",), records.judge, deadly="TEST-BATCH-RECORDS"),
             Probe(("TEST-LARGE-BODY",), lambda each: _payload(each, served), deadly="TEST-LARGE-BODY"),
         ])  # fmt: skip
         _end(probing)
@@ -105,40 +110,6 @@ def _payload(probing: Probing, served: Outcome) -> None:
     megabytes = execution.settings_of((served.facts or {}).get("execution_parameters"))["MaxPayloadInMB"]
     if megabytes > rough.DEFAULT_PAYLOAD_MB:
         rough.large_body(probing, megabytes)
-
-
-def _records(probing: Probing) -> None:
-    """SingleRecord: one record a request. MultiRecord: as many as fit, which for lines means joined lines."""
-    refused: list[str] = []
-    broken: list[str] = []
-    evidence: list[Evidence] = []
-    by_type = {media_type(sample.content_type): sample for sample, _ in reversed(probing.good)}
-    for sample in list(by_type.values())[:MAX_SAMPLES]:
-        for kind, count, body in _batches(sample, probing.samples.read(sample.body)):
-            answer = probing.probe(body, sample.content_type, sample.accept)
-            probing.facts["records"].append(
-                {"name": sample.name, "kind": kind, "records": count, "status": answer.status, "ms": answer.ms}
-            )
-            text = f"{kind}, {count} of sample {sample.name}: {describe(answer)}"
-            probing.mark("request", text, probing.say(f"POST /invocations {text} in {answer.ms:g} ms"))
-            if not 200 <= answer.status < 300:
-                (refused if 400 <= answer.status < 500 else broken).append(text)
-                evidence += shown(answer)
-    faults = "; ".join(broken + refused)
-    told = CheckOutcome.FAIL if broken else CheckOutcome.WARN if refused else CheckOutcome.PASS
-    evidence += probing.subject.last_lines(6) if faults else ()
-    count = len(probing.facts["records"])
-    probing.outcome.add(told, "TEST-BATCH-RECORDS", evidence=tuple(evidence[:12]), reason=faults, count=count)
-
-
-def _batches(sample: RequestSample, body: bytes) -> list[tuple[str, int, bytes]]:
-    """(strategy, records, body) of each request. A body that is no lines is one record as it is."""
-    _header, lines = records(body) if is_lines(sample.content_type) else (b"", [])
-    if not lines:
-        return [("SingleRecord", 1, body)]
-    # SageMaker splits at line ends and knows no header line: it would be a record like any other.
-    most = (lines * MAX_RECORDS)[:MAX_RECORDS]
-    return [("SingleRecord", 1, lines[0].rstrip(b"\n")), ("MultiRecord", len(most), b"".join(most))]
 
 
 def _end(probing: Probing) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from docker.errors import DockerException
-from requests.exceptions import RequestException
-
-from listings.reports import CheckOutcome, Evidence
-from workers.sandbox.serving.probing import ERRORS, INVOCATION_SECONDS, Probing
+from listings.reports import CheckOutcome
+from workers.sandbox.serving import growth
+from workers.sandbox.serving.probing import ERRORS, Probing
 
 CLIENTS = 4
 #: First so many requests unmeasured, each worker's first among them; then the measured ones. Whichever is first.
@@ -22,26 +20,32 @@ PING_LIMIT_MS = 2000.0
 ACCEPT_MS = 250
 #: So many connections and this share of all must be accepted late before it is the server's doing.
 LATE_CONNECTS, LATE_SHARE = 3, 0.01
-#: Growth between the two readings that is called growth: both a size and a share of the first.
-GROWTH_BYTES, GROWTH_SHARE = 64 << 20, 0.2
-GROWTH_REQUESTS = 100
 SHOWN = ("clients", "requests", "errors", "seconds", "throughput", "p50_ms", "p90_ms", "p99_ms", "max_ms", "histogram",
          "ping_p99_ms", "ping_max_ms", "ends")  # fmt: skip
-CODES = ("TEST-LOAD", "TEST-PING-LOAD", "TEST-SERVE-ACCEPT", "TEST-MEMORY-GROWTH")
+CODES = ("TEST-LOAD", "TEST-PING-LOAD", "TEST-SERVE-ACCEPT", growth.CODE)
 
 
 def parallel_clients(probing: Probing) -> None:
+    """Raises OutOfTime, Died, StepStopped."""
     sample, alone = probing.good[0]
     if alone.ms > SLOW_REQUEST_MS:
-        for code in CODES:
-            probing.skip(code, f"one request alone takes {alone.ms / 1000:.0f} s")
+        _skip_all(probing, f"one request alone takes {alone.ms / 1000:.0f} s")
         return
+    # Requests are never cut short here, so there must be time for those that are under way when each part ends.
+    probing.require_time(WARM_SECONDS + SECONDS + 2 * probing.needs)
     probing.mark("load", "requests of parallel clients begin")
     warm = _load(probing, WARM_REQUESTS, WARM_SECONDS)
-    first_bytes = _memory(probing)
-    figures = _load(probing, REQUESTS, SECONDS)
-    last_bytes = _memory(probing)
-    if _slow_pings(figures) and probing.left > 2 * SECONDS:
+    if "too-large" in warm["ends"]:
+        _skip_all(probing, "a container hands on more than the parallel clients can hold")
+        return
+    # What hangs need not hang a second time.
+    hangs = "timeout" in warm["ends"]
+    before = growth.memory(probing)
+    figures = warm if hangs else _load(probing, REQUESTS, SECONDS)
+    after = growth.memory(probing)
+    probing.require_alive(0.1)
+    growth.judge(probing, growth.Round(0 if hangs else int(figures["requests"]), before, after), _send)
+    if _slow_pings(figures) and not hangs and probing.left > 2 * SECONDS:
         # A busy test host may have been at fault: it counts when it happens twice.
         figures = _load(probing, REQUESTS, SECONDS)
     text = (
@@ -55,29 +59,26 @@ def parallel_clients(probing: Probing) -> None:
     _judge_errors(probing, figures, alone.status)
     _judge_pings(probing, figures)
     _judge_accepts(probing, figures, warm)
-    _judge_growth(probing, int(figures["requests"]), first_bytes, last_bytes)
+
+
+def _skip_all(probing: Probing, reason: str) -> None:
+    for code in CODES:
+        probing.skip(code, reason)
 
 
 def _load(probing: Probing, requests: int, seconds: float) -> dict[str, Any]:
     sample, _ = probing.good[0]
-    timeout = max(2.0, min(INVOCATION_SECONDS, probing.left - seconds))
+    timeout = probing.request_seconds
     return probing.holder.call(
         "load", probing.bench.stop, seconds + timeout + REPLY_SECONDS, clients=CLIENTS, requests=requests,
-        seconds=seconds, timeout=timeout,
+        seconds=seconds, timeout=timeout, ports=list(probing.holder.ports),
         body=base64.b64encode(probing.samples.read(sample.body)).decode(),
         headers={"Content-Type": sample.content_type, **({"Accept": sample.accept} if sample.accept else {})},
     )  # fmt: skip
 
 
-def _memory(probing: Probing) -> int | None:
-    """Bytes in use without what the kernel may drop; None where the engine does not say."""
-    try:
-        stats = probing.bench.engine.api.stats(probing.subject.id, stream=False)["memory_stats"]
-        details = stats.get("stats", {})
-        dropped = details.get("total_inactive_file", details.get("inactive_file", 0))
-        return max(0, int(stats["usage"]) - int(dropped))
-    except (DockerException, RequestException, KeyError):
-        return None
+def _send(probing: Probing, requests: int, seconds: float) -> int:
+    return int(_load(probing, requests, seconds)["requests"])
 
 
 def _ends(ends: dict[str, int]) -> str:
@@ -119,6 +120,9 @@ def _slow_pings(figures: dict[str, Any]) -> str:
 
 
 def _judge_accepts(probing: Probing, figures: dict[str, Any], warm: dict[str, Any]) -> None:
+    if probing.others:
+        probing.skip("TEST-SERVE-ACCEPT", "connections within a pipeline are not timed")
+        return
     late = int(figures["slow_connects"]) + int(warm["slow_connects"])
     count = sum(int(each["requests"]) + int(each["pings"]) for each in (figures, warm))
     bad = late >= LATE_CONNECTS and late > LATE_SHARE * count
@@ -126,19 +130,3 @@ def _judge_accepts(probing: Probing, figures: dict[str, Any], warm: dict[str, An
     probing.outcome.add(
         CheckOutcome.WARN if bad else CheckOutcome.PASS, "TEST-SERVE-ACCEPT", reason=reason, limit_ms=ACCEPT_MS
     )
-
-
-def _judge_growth(probing: Probing, requests: int, first: int | None, last: int | None) -> None:
-    if first is None or last is None or requests < GROWTH_REQUESTS:
-        why = f"fewer than {GROWTH_REQUESTS} requests in {SECONDS:g} s" if requests < GROWTH_REQUESTS else "no reading"
-        probing.skip("TEST-MEMORY-GROWTH", why)
-        return
-    probing.facts["memory_growth"] = {"requests": requests, "first_bytes": first, "last_bytes": last}
-    grown = last - first
-    bad = grown > GROWTH_BYTES and grown > GROWTH_SHARE * first
-    evidence = (Evidence(f"{first >> 20} MiB before, {last >> 20} MiB after", label="memory"),) if bad else ()
-    probing.outcome.add(
-        CheckOutcome.WARN if bad else CheckOutcome.PASS, "TEST-MEMORY-GROWTH", evidence=evidence,
-        requests=requests, grown_mb=max(0, grown) >> 20, first_mb=first >> 20, last_mb=last >> 20,
-        limit_mb=GROWTH_BYTES >> 20,
-    )  # fmt: skip

@@ -22,6 +22,7 @@ from workers.sandbox.resources.profile import Profile
 from workers.sandbox.resources.volumes import ImageVolume
 from workers.sandbox.samples import Samples
 from workers.sandbox.serving import load, negotiation, requests, rough, signs, start
+from workers.sandbox.serving.patches import add_patches
 from workers.sandbox.serving.probing import Probe, Probing, describe, run_probes
 from workers.sandbox.serving.run import STOP_SECONDS, no_facts, place_model
 from workers.sandbox.subject import Exit, Subject
@@ -44,6 +45,7 @@ PROBES = (
     Probe(("TEST-HEADERS",), negotiation.headers),
     Probe(("TEST-EMPTY-BODY",), rough.empty_body, deadly="TEST-EMPTY-BODY"),
     Probe(("TEST-BAD-BODY",), rough.bad_body, deadly="TEST-BAD-BODY"),
+    Probe(load.CODES, load.parallel_clients, deadly="TEST-LOAD"),
 )
 
 
@@ -85,16 +87,15 @@ def run(
             probing.names = tuple(link.name for link in links)
             holder.ports = tuple(link.port for link in links)
             with _others(bench, holder, share, links[1:]) as others:
-                probing.others = others
+                probing.others = outcome.others = others
                 _start(probing, links, [volume, *(link.volume for link in links[1:])], share)
                 _await_pings(probing, links)
                 requests.send_all(probing)
                 if bench.network is Network.REFUSE:
                     run_probes(probing, PROBES)
-                    for code in load.CODES:
-                        probing.skip(code, "the containers of a pipeline are not put under load")
                 _stop(probing, links)
     signs.judge(outcome, log, say_none=outcome.facts is not None)
+    add_patches(outcome)
     return outcome
 
 
@@ -197,7 +198,6 @@ def _stop(probing: Probing, links: Sequence[Link]) -> None:
         probing.say(f"{link.name}: SIGTERM: ended after {seconds:g} s with exit code {ended.code}")
         slowest, codes[link.name] = max(slowest, seconds), ended.code
         judge_memory(outcome, subject, Exit(0, ended.out_of_memory, ended.seconds))
-        outcome.peak_memory = max(outcome.peak_memory, subject.peak_memory)
         if subject is not probing.subject:
             judge_processes(outcome, subject)
     probing.mark("end", "all have ended")

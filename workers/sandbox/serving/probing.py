@@ -27,7 +27,12 @@ ERRORS = {
     "closed": "connection closed without an answer",
     "not-http": "not an HTTP answer",
     "io": "connection failed",
+    "too-large": "an answer too large to hand on",
 }
+
+
+class OutOfTime(Exception):
+    """What is left of the probes' time is less than a request needs, or it ended one early: nothing is judged by it."""
 
 
 class Died(Exception):
@@ -43,7 +48,7 @@ class Probing:
     """``good``: the samples that succeeded as expected, with their answers, in their order.
 
     ``subject`` is the container under test; in a pipeline the first, and ``others`` are those behind it, with the
-    ``names`` of all.
+    ``names`` of all. ``request_seconds``: how long SageMaker waits for an answer; ``budget``: seconds for all probes.
     """
 
     bench: Bench
@@ -60,6 +65,8 @@ class Probing:
     until: float = 0.0
     others: tuple[Subject, ...] = ()
     names: tuple[str, ...] = ()
+    request_seconds: float = field(default_factory=lambda: INVOCATION_SECONDS)
+    budget: float = field(default_factory=lambda: PROBE_SECONDS)
 
     def whose(self, answer: Answer) -> str:
         """The container that gave an answer, as the beginning of a sentence; "" where there is only one."""
@@ -69,8 +76,23 @@ class Probing:
     def left(self) -> float:
         return max(0.0, self.until - time.monotonic())
 
+    @property
+    def needs(self) -> float:
+        """Seconds that one request may well take: twice what the slowest good sample took, and one more."""
+        slowest = max((answer.ms for _, answer in self.good), default=0.0) / 1000
+        return min(self.request_seconds, 2 * slowest + 1)
+
     def start_clock(self) -> None:
-        self.until = time.monotonic() + PROBE_SECONDS
+        self.until = time.monotonic() + self.budget
+
+    def require_time(self, seconds: float) -> None:
+        """Raises OutOfTime where less is left of the probes' time."""
+        left = self.left
+        if left < 1:
+            raise OutOfTime(f"the budget of {self.budget:g} s for probes is used up")
+        if left < seconds:
+            of = f"of the budget of {self.budget:g} s for probes"
+            raise OutOfTime(f"{of} {left:.0f} s are left, and {seconds:.0f} s may be needed")
 
     def post(
         self, body: bytes, content_type: str, accept: str | None = None, *, headers: Mapping[str, str] | None = None,
@@ -79,15 +101,23 @@ class Probing:
         """POST /invocations. Raises Died, StepStopped."""
         sent = {"Content-Type": content_type, **({"Accept": accept} if accept else {}), **(headers or {})}
         answer = self.holder.request(
-            "POST", "/invocations", self.bench.stop, timeout=timeout or INVOCATION_SECONDS, body=body, headers=sent,
+            "POST", "/invocations", self.bench.stop, timeout=timeout or self.request_seconds, body=body, headers=sent,
             max_bytes=max_bytes, padding=padding, padding_times=padding_times,
         )  # fmt: skip
         self.require_alive(0.1 if answer.error else 0.01)
         return answer
 
     def probe(self, body: bytes, content_type: str, accept: str | None = None, **options: Any) -> Answer:
-        """``post`` within what is left of the probes' time."""
-        return self.post(body, content_type, accept, timeout=max(0.5, min(INVOCATION_SECONDS, self.left)), **options)
+        """``post`` within what is left of the probes' time. Raises OutOfTime, Died, StepStopped."""
+        self.require_time(self.needs)
+        timeout = min(self.request_seconds, self.left)
+        answer = self.post(body, content_type, accept, timeout=timeout, **options)
+        if answer.error == "timeout" and timeout < self.request_seconds:
+            # The server might have answered within the time that SageMaker gives it.
+            raise OutOfTime(
+                f"a request had no answer after {timeout:.0f} s, when the budget of {self.budget:g} s for probes ended"
+            )
+        return answer
 
     def send(self, sample: RequestSample, **options: Any) -> Answer:
         return self.probe(self.samples.read(sample.body), sample.content_type, sample.accept, **options)
@@ -126,15 +156,22 @@ def run_probes(probing: Probing, probes: Sequence[Probe]) -> None:
     probing.start_clock()
     for probe in probes:
         if reason := _why_not(probing, probe):
-            probing.say(f"{', '.join(probe.codes)} skipped: {reason}")
-            for code in probe.codes:
-                probing.skip(code, reason)
+            _leave_out(probing, probe, reason)
             continue
         try:
             probe.run(probing)
+        except OutOfTime as short:
+            _leave_out(probing, probe, str(short))
         except Died as died:
             raise ended(probing, died, probe.deadly) from died
-    probing.facts["probing_seconds"] = round(PROBE_SECONDS - probing.left, 3)
+    probing.facts["probing_seconds"] = round(time.monotonic() - probing.until + probing.budget, 3)
+
+
+def _leave_out(probing: Probing, probe: Probe, reason: str) -> None:
+    """What it has judged by then stands; that it did not come to its end is said."""
+    probing.say(f"{', '.join(probe.codes)} skipped: {reason}")
+    for code in probe.codes:
+        probing.skip(code, reason)
 
 
 def _why_not(probing: Probing, probe: Probe) -> str:
@@ -142,7 +179,11 @@ def _why_not(probing: Probing, probe: Probe) -> str:
         return "a request was not answered in time"
     if probe.needs_sample and not probing.good:
         return "no request sample succeeded"
-    return f"the budget of {PROBE_SECONDS:g} s for probes is used up" if probing.left < 1 else ""
+    try:
+        probing.require_time(probing.needs)
+    except OutOfTime as short:
+        return str(short)
+    return ""
 
 
 def ended(probing: Probing, died: Died, code: str = EXITED) -> ProblemError:
