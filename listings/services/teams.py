@@ -136,7 +136,8 @@ def remove_member(user: Any, membership: Membership) -> None:
 def _revoke_invitations(user: Any, membership: Membership) -> None:
     """Open ones that would undo a removal or a lower role: to an address of theirs, by whomever; and those of an owner,
     who may have sent them to an address that nobody knows as theirs."""
-    team, member = membership.team, membership.user
+    team = membership.team
+    member: Any = membership.user
     theirs = {address.lower() for address in (member.email, *member.emailaddress_set.values_list("email", flat=True))}
     for invitation in Invitation.objects.filter(team=team, accepted_at=None, revoked_at=None):
         if invitation.email not in theirs and invitation.invited_by_id != member.pk:
