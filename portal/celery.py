@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 EXECUTE = "slipway.execute"
 TICK = "slipway.tick"
 REPORT = "slipway.report_statuses"
+FREE, FREE_SECONDS = "slipway.free_staged_images", 3600.0
 CONTROL, ENGINE = "control", "engine"
 
 
@@ -47,25 +49,45 @@ def configure() -> None:
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         task_default_queue=CONTROL,
-        task_routes={TICK: {"queue": CONTROL}, REPORT: {"queue": CONTROL}},
+        task_routes={TICK: {"queue": CONTROL}, REPORT: {"queue": CONTROL}, FREE: {"queue": CONTROL}},
         timezone="UTC",
         imports=("workers.tasks",),
         beat_schedule={
-            name: {"task": task, "schedule": config.tick_seconds, "options": {"expires": config.tick_seconds * 2}}
-            for name, task in (("tick", TICK), ("report", REPORT))
+            name: {"task": task, "schedule": seconds, "options": {"expires": seconds * 2}}
+            for name, task, seconds in (
+                ("tick", TICK, config.tick_seconds),
+                ("report", REPORT, config.tick_seconds),
+                ("free", FREE, FREE_SECONDS),
+            )
         },
     )
+
+
+#: Seconds that whoever asks waits for a hint to be sent, and how many may be under way at a broker that says nothing.
+_PATIENCE, _UNDER_WAY = 0.15, threading.BoundedSemaphore(16)
 
 
 def send_hint(attempt_id: UUID, queue: str) -> None:
     """Tell a worker that an attempt waits. Only a hint: expires after 60 s, the planner sends it again.
 
-    A broker that is down costs one line in the log, and no time: work starts when it is back.
+    A broker that is down or silent costs one line in the log, and next to no time: a page or a code host waits for the
+    answer, and work starts when the broker is back.
     """
+    if not _UNDER_WAY.acquire(blocking=False):
+        logger.warning("the broker does not answer; attempt %s waits", attempt_id)
+        return
+    sending = threading.Thread(target=_send_hint, args=(attempt_id, queue), name="hint", daemon=True)
+    sending.start()
+    sending.join(_PATIENCE)
+
+
+def _send_hint(attempt_id: UUID, queue: str) -> None:
     try:
         app.send_task(EXECUTE, args=[str(attempt_id)], queue=queue, expires=60, retry=False, ignore_result=True)
     except (OperationalError, OSError) as error:
         logger.warning("the broker does not answer (%s); attempt %s waits", type(error).__name__, attempt_id)
+    finally:
+        _UNDER_WAY.release()
 
 
 def announce(owner_id: UUID, payload: dict[str, Any]) -> None:

@@ -88,6 +88,8 @@ class SlipwaySettings(BaseSettings):
     source_allow_hosts: str = ""
     webhook_max_bytes: int = 25 * 1024**2
     invitation_days: int = 7
+    #: How long after its run's end an image that nobody needs stays in the staging registry; 0 keeps them all.
+    staging_days: int = 30
 
     build_memory_mb: int = 4096
     build_cpus: float = 2.0

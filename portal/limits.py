@@ -7,12 +7,14 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth import SESSION_KEY
+from django.contrib.auth import SESSION_KEY, get_user
 from django.db import close_old_connections
+from django.http import HttpRequest
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -20,7 +22,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: The addresses that take files, and room for a form's other fields and its boundaries.
-_FILES = re.compile(r"/t/[^/]+/(uploads|listings/[^/]+/versions/new)/(spec\.yaml)?")
+_FILES = re.compile(r"/t/([^/]+)/(?:uploads|listings/[^/]+/versions/new)/(?:spec\.yaml)?")
 _SLACK = 1024 * 1024
 #: A webhook's address: whoever posts there has no session, and proves who it is by the body itself.
 _HOOK = re.compile(r"/hooks/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/?")
@@ -71,12 +73,14 @@ def limited(application: Application) -> Application:
 
 
 async def _limit(scope: Scope) -> int:
-    """Files are taken only from who is signed in: anybody else's would fill the disk before they are refused."""
+    """Files are taken only from who may upload them to this team: anybody else's would fill the disk before they are
+    refused."""
     most, small = most_bytes(scope["path"]), most_bytes("")
     if _HOOK.fullmatch(scope["path"]):
         return most
-    key = _session_key(scope) if most > small else ""
-    return most if key and await sync_to_async(_is_signed_in)(key) else small
+    files = _FILES.fullmatch(scope["path"])
+    key = _session_key(scope) if files else ""
+    return most if files and key and await sync_to_async(_may_upload)(key, files[1]) else small
 
 
 def _session_key(scope: Scope) -> str:
@@ -91,10 +95,19 @@ def _session_key(scope: Scope) -> str:
     return found.value if found else ""
 
 
-def _is_signed_in(key: str) -> bool:
+def _may_upload(key: str, slug: str) -> bool:
+    """Whether the session's user may do in the team what the addresses that take files want (listings/views)."""
+    from listings.access import Permission, can
+    from listings.models import Team
+
     close_old_connections()
     try:
-        return SESSION_KEY in import_module(settings.SESSION_ENGINE).SessionStore(key)
+        session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+        if SESSION_KEY not in session:
+            return False
+        user = get_user(cast(HttpRequest, SimpleNamespace(session=session)))
+        team = Team.objects.filter(slug=slug).first()
+        return team is not None and bool(can(user, Permission.DEVELOP, team))
     finally:
         close_old_connections()
 

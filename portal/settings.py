@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from csp.constants import NONE, SELF
 
-from portal import databases
+from portal import databases, mail
 from portal import logging as portal_logging
 from portal.accounts.conf import ALLAUTH_SETTINGS
 from portal.config import ROOT, load
@@ -139,11 +137,7 @@ DEFAULT_FROM_EMAIL = SLIPWAY.mail_from
 # Mail is sent while somebody waits for a page, or a worker for its next step.
 EMAIL_TIMEOUT = 10
 if SLIPWAY.mail_url:
-    _mail = urlsplit(SLIPWAY.mail_url)
-    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    EMAIL_HOST, EMAIL_PORT = _mail.hostname or "", _mail.port or 25
-    EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail.username or "", _mail.password or ""
-    EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.scheme == "smtp+tls", _mail.scheme == "smtps"
+    globals().update(mail.parse(SLIPWAY.mail_url))
 else:
     EMAIL_BACKEND = "portal.accounts.outbox.EmailBackend"
 

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -192,12 +192,13 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 @dataclass
 class Answer:
-    """``cut``: the connection ends after so many bytes of the body."""
+    """``cut``: the connection ends after so many bytes of the body. ``drip``: a byte of it comes every 0.2 s."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     cut: int | None = None
+    drip: bool = False
 
 
 @dataclass
@@ -246,7 +247,12 @@ def scripted(certificate: tuple[Path, Path] | None = None) -> Iterator[Scripted]
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(found.body)))
             self.end_headers()
-            if self.command != "HEAD":
+            if found.drip:
+                with suppress(OSError):
+                    for byte in found.body:
+                        self.wfile.write(bytes([byte]))
+                        time.sleep(0.2)
+            elif self.command != "HEAD":
                 self.wfile.write(found.body[: found.cut])
             if found.cut is not None:
                 self.close_connection = True

@@ -13,7 +13,7 @@ from django.db import close_old_connections
 
 from listings import livelog
 from listings.services import incoming, leases, planning
-from workers import execution, presence
+from workers import execution, freeing, presence
 from workers.codehosts import send
 from workers.lifeline import die_with_parent
 
@@ -51,6 +51,13 @@ def report_statuses() -> None:
     """Tell code hosts how the runs of their commits go. A task of its own: a slow host must not hold up the tick."""
     close_old_connections()
     send.send_due()
+
+
+@shared_task(name="slipway.free_staged_images")
+def free_staged_images() -> None:
+    """Make room in the staging registry."""
+    close_old_connections()
+    freeing.free_staged_images()
 
 
 @worker_process_init.connect

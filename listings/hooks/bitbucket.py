@@ -13,6 +13,7 @@ from listings.hooks.events import (
     Headers,
     Sample,
     dig,
+    first_refs,
     foreign,
     git_push,
     text,
@@ -23,7 +24,6 @@ from listings.hooks.events import (
 
 FORM = False
 _NAME = "Bitbucket"
-_CHANGES = 20
 
 
 def verify(secrets: Sequence[str], headers: Headers, body: bytes, now: datetime) -> None:
@@ -49,14 +49,14 @@ def read(headers: Headers, payload: dict[str, Any]) -> tuple[Event, ...]:
     sender = text(dig(payload, "actor", "nickname") or dig(payload, "actor", "name"))
     if name == "repo:push":
         repository = want_name(_NAME, payload, "repository", "full_name")
-        changes = want_list(_NAME, payload, "push", "changes")[:_CHANGES]
-        found = tuple(_cloud(change, repository, sender) for change in changes)
+        changes = want_list(_NAME, payload, "push", "changes")
+        found = first_refs([_cloud(change, repository, sender) for change in changes])
         return found or (Event(EventKind.OTHER, name, repository=repository, sender=sender),)
     if name == "repo:refs_changed":
         project = want_name(_NAME, payload, "repository", "project", "key")
         repository = f"{project}/{want_name(_NAME, payload, 'repository', 'slug')}"
-        changes = want_list(_NAME, payload, "changes")[:_CHANGES]
-        found = tuple(_data_center(change, repository, sender) for change in changes)
+        changes = want_list(_NAME, payload, "changes")
+        found = first_refs([_data_center(change, repository, sender) for change in changes])
         return found or (Event(EventKind.OTHER, name, repository=repository, sender=sender),)
     kind = EventKind.PULL_REQUEST if name.startswith(("pullrequest:", "pr:")) else EventKind.OTHER
     repository = text(dig(payload, "repository", "full_name"), 255)

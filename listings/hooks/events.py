@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -23,6 +23,8 @@ _FULL_REF = re.compile(r"refs/(heads|tags)/(.+)", re.DOTALL)
 _REF_LENGTH, _NAME_LENGTH = 255, 255
 #: More changed files than this are not compared with path filters.
 PATHS_AT_MOST = 3000
+#: Refs of one request that are decided on, each a few milliseconds of the answer.
+REFS_AT_MOST = 50
 
 
 class EventKind(StrEnum):
@@ -33,6 +35,7 @@ class EventKind(StrEnum):
     DELETED = "deleted"
     PULL_REQUEST = "pull request"
     UNUSABLE_REF = "unusable ref"
+    LEFT_OUT = "left out"  # refs beyond those that one request may tell of
     OTHER = "other"
 
 
@@ -40,7 +43,8 @@ class EventKind(StrEnum):
 class Event:
     """``name`` is the provider's word for it. ``ref`` is the branch or tag without ``refs/…/``; ``commit`` a hex commit
     id, or the digest of an image. ``paths`` are the changed files, or None where the sender does not say them all.
-    ``repository`` is its full name at the sender, empty where it names none.
+    ``repository`` is its full name at the sender, empty where it names none. ``left_out`` are the refs that an event of
+    that kind stands for.
     """
 
     kind: EventKind
@@ -50,6 +54,7 @@ class Event:
     repository: str = ""
     sender: str = ""
     paths: tuple[str, ...] | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,16 @@ def image_push(provider: str, name: str, *, tag: object, digest: object, reposit
     if not isinstance(tag, str) or not _IMAGE_TAG.fullmatch(tag):
         return Event(EventKind.UNUSABLE_REF, name, text(tag, 128), "", repository, sender)
     return Event(EventKind.IMAGE, name, tag, want_digest(provider, digest), repository, sender)
+
+
+def first_refs(events: Sequence[Event]) -> tuple[Event, ...]:
+    """The first ``REFS_AT_MOST``, and one event that names the others."""
+    kept, others = tuple(events[:REFS_AT_MOST]), events[REFS_AT_MOST:]
+    if not others:
+        return kept
+    names, first = tuple(event.ref for event in others), others[0]
+    more = Event(EventKind.LEFT_OUT, first.name, repository=first.repository, sender=first.sender, left_out=names)
+    return (*kept, more)
 
 
 def changed_paths(commits: object, total: object = None) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ from listings.hooks.events import (
     Headers,
     Sample,
     dig,
+    first_refs,
     foreign,
     image_push,
     text,
@@ -23,7 +24,6 @@ from listings.hooks.events import (
 
 FORM = False
 _NAME = "An OCI registry"
-_EVENTS = 20
 _CONTENT_TYPE = "application/vnd.docker.distribution.events.v1+json"
 
 
@@ -46,8 +46,9 @@ def read(headers: Headers, payload: dict[str, Any]) -> tuple[Event, ...]:
     events = want_list(_NAME, payload, "events")
     if not events:
         raise foreign(_NAME, "“events” is empty")
-    found = [_event(item) for item in events[:_EVENTS]]
-    images = tuple(event for event in found if event.kind is EventKind.IMAGE)
+    # Each layer of an image is an event, too: the tag may come after any number of them.
+    found = [_event(item) for item in events]
+    images = first_refs([event for event in found if event.kind is EventKind.IMAGE])
     return images or (found[0],)
 
 

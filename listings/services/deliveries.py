@@ -29,7 +29,8 @@ from listings.problems import ProblemError
 from listings.services import audit, pushes
 from listings.services.webhooks import name_of, secrets_of
 
-#: How many deliveries a webhook keeps: of senders that knew the secret, and of others.
+#: How many deliveries a webhook keeps: of those that were decided on, and of those refused for one reason (who knows no
+#: secret can bring about only some of the reasons, and so not hide what a sender with the secret did wrong).
 VERIFIED_KEPT, REFUSED_KEPT = 500, 50
 #: How much of their bodies, in bytes: who holds a secret can send the largest one again and again under new ids.
 BODIES_KEPT = 200 * 1024**2
@@ -92,14 +93,14 @@ def _key(identity: str, body: bytes) -> str:
 def refuse(
     webhook: Webhook, headers: Headers, error: ProblemError, *, body: bytes = b"", started: float | None = None
 ) -> Delivery:
-    """List a request that was refused: no body of it is kept, and of all such only the latest."""
+    """List a request that was refused: no body of it is kept, and of all that were for the same reason the latest."""
     provider = PROVIDERS[webhook.provider]
     delivery = Delivery.objects.create(
         webhook=webhook, key=hashlib.sha256(body).hexdigest(), event=printable(provider.event_name(headers), 60),
         decision=Decision.REFUSED, code=error.code, params=error.report.params, headers=redacted_headers(headers),
         status=_STATUS[error.code], milliseconds=_milliseconds(started) if started is not None else 0,
     )  # fmt: skip
-    _prune(webhook.deliveries.filter(decision=Decision.REFUSED), REFUSED_KEPT)
+    _prune(webhook.deliveries.filter(decision=Decision.REFUSED, code=error.code), REFUSED_KEPT)
     return delivery
 
 
@@ -172,7 +173,7 @@ def _first(webhook: Webhook, key: str) -> Delivery | None:
 def _decide(request: _Request, event: Event, key: str, body: Blob) -> Delivery:
     """The delivery comes first: its unique id keeps a second one waiting, then out. Raises IntegrityError for that."""
     delivery = Delivery.objects.create(decision=Decision.IGNORED, body=body, **_columns(request, event, key))
-    verdict = pushes.decide(request.webhook, event, is_test=request.is_test)
+    verdict = pushes.decide(request.webhook, event, is_test=request.is_test, is_replay=request.replay_of is not None)
     delivery.decision, delivery.code, delivery.params = verdict.decision, verdict.code, verdict.params
     delivery.version, delivery.run = verdict.version, verdict.run
     delivery.status = 202 if verdict.decision == Decision.BUILT else 200

@@ -14,6 +14,7 @@ from django.db.models import F
 
 from listings.addresses import parse_image
 from listings.hooks import Event, EventKind, filters, numbers, repositories
+from listings.hooks.events import REFS_AT_MOST
 from listings.models import Decision, Listing, ListingSource, Run, SourceKind, Version, Webhook
 from listings.models.runs import Trigger
 from listings.problems import ProblemError
@@ -23,6 +24,8 @@ from listings.states import RunState
 
 _TRIES = 20
 _SHORT = 12
+#: Characters of names of refs in one sentence.
+_NAMED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,11 @@ def short(commit: str) -> str:
 
 
 @transaction.atomic
-def decide(webhook: Webhook, event: Event, *, is_test: bool = False) -> Verdict:
-    """Judge one event, and make and start the version that it asks for, but for a test. Raises nothing of its own."""
+def decide(webhook: Webhook, event: Event, *, is_test: bool = False, is_replay: bool = False) -> Verdict:
+    """Judge one event, and make and start the version that it asks for, but for a test. Raises nothing of its own.
+
+    A replay is of an older push: it supersedes no run.
+    """
     listing = webhook.listing
     # One push of a listing is decided at a time: the next one sees the versions that this one makes.
     Listing.objects.filter(pk=listing.pk).update(summary=F("summary"))
@@ -59,7 +65,10 @@ def decide(webhook: Webhook, event: Event, *, is_test: bool = False) -> Verdict:
         return _ignored("HOOK-NO-SOURCE", listing=listing.name)
     try:
         with transaction.atomic():
-            return _unwanted(webhook, event, source) or _wanted(webhook, event, source, is_test)
+            verdict = _unwanted(webhook, event, source) or _wanted(webhook, event, source, is_test)
+            if verdict.decision is Decision.BUILT and verdict.version is not None and not is_replay:
+                _supersede(verdict.version, event)
+            return verdict
     except ProblemError as error:
         return Verdict(Decision.FAILED, error.code, dict(error.report.params))
 
@@ -77,6 +86,10 @@ def _without_source(webhook: Webhook, event: Event) -> Verdict | None:
         return _ignored("HOOK-PULL-REQUEST", event=event.name)
     if event.kind is EventKind.OTHER:
         return _ignored("HOOK-EVENT", event=event.name)
+    if event.kind is EventKind.LEFT_OUT:
+        count, refs = len(event.left_out), ", ".join(event.left_out)
+        shown = refs if len(refs) <= _NAMED else f"{refs[:_NAMED]}…"
+        return _ignored("HOOK-REFS-LEFT-OUT", limit=REFS_AT_MOST, count=count, refs=shown)
     if event.kind is EventKind.UNUSABLE_REF:
         return _ignored("HOOK-REF", ref=event.ref)
     return None
@@ -146,8 +159,6 @@ def _wanted(webhook: Webhook, event: Event, source: ListingSource, is_test: bool
         return Verdict(Decision.ACKNOWLEDGED, "HOOK-TEST", params)
     version = _make(webhook.listing, event, source, number)
     run = versions.submit_version(None, version, Trigger.WEBHOOK)
-    if number is None:
-        _supersede(version, event)
     unknown = bool(webhook.paths) and number is None and event.paths is None
     params = {"number": version.number, "ref": event.ref, "commit": short(event.commit)}
     params |= {"provider": webhook.get_provider_display()} if unknown else {}
@@ -217,7 +228,9 @@ def _origin(event: Event, source: ListingSource, branch: str) -> Origin:
 
 
 def _supersede(version: Version, event: Event) -> None:
-    """End the runs of older pushes to the same branch of which nothing has begun."""
+    """End the runs of older pushes to the same branch of which nothing has begun; a tag's version ends none."""
+    if _is_tag(event):
+        return
     rows: Any = Run.objects.filter(state=RunState.ACTIVE, version__listing=version.listing, trigger=Trigger.WEBHOOK)
     if event.kind is EventKind.IMAGE:
         rows = rows.filter(deliveries__ref=event.ref).distinct()

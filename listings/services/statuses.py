@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from listings import links
@@ -62,6 +63,7 @@ def claim_due(now: datetime | None = None, *, limit: int = 3) -> list[tuple[Comm
         until = now + _HELD if source is not None else None
         rows = CommitStatus.objects.filter(pk=status.pk, next_at=status.next_at)
         if rows.update(next_at=until) and source is not None:
+            status.next_at = until
             claimed.append((status, source))
         if len(claimed) == limit:
             break
@@ -69,10 +71,28 @@ def claim_due(now: datetime | None = None, *, limit: int = 3) -> list[tuple[Comm
 
 
 def sent(status: CommitStatus) -> None:
-    """The code host took it."""
-    CommitStatus.objects.filter(pk=status.pk).update(
-        sent_at=timezone.now(), next_at=None, problem_code="", problem_params={}
-    )
+    """The code host took it. Where another report of the version was on its way at the same time, the latest is sent
+    once more: which of two the host took last is not known, and the last one is what it shows."""
+    now = timezone.now()
+    rows = CommitStatus.objects.filter(pk=status.pk)
+    rows.update(sent_at=now, problem_code="", problem_params={})
+    overtaken = status.next_at is not None and _others(status).filter(
+        created_at__lt=status.created_at, sent_at__gte=status.next_at - _HELD
+    ).exists()  # fmt: skip
+    rows.filter(next_at=status.next_at).update(next_at=now if overtaken else None)
+    _send_latest_again(status)
+
+
+def _others(status: CommitStatus) -> QuerySet[CommitStatus]:
+    """Reports about the same commit, in the same name."""
+    return CommitStatus.objects.filter(run__version_id=status.run.version_id)
+
+
+def _send_latest_again(status: CommitStatus) -> None:
+    """If it was sent while the older ``status`` was on its way."""
+    latest = _others(status).order_by("-created_at").first()
+    if latest is not None and latest.created_at > status.created_at and latest.sent_at is not None:
+        CommitStatus.objects.filter(pk=latest.pk, next_at=None).update(next_at=timezone.now(), tries=0)
 
 
 def not_sent(status: CommitStatus, problem: ProblemReport, *, passing: bool) -> None:
@@ -86,6 +106,7 @@ def not_sent(status: CommitStatus, problem: ProblemReport, *, passing: bool) -> 
     CommitStatus.objects.filter(pk=status.pk, next_at__isnull=False).update(
         tries=tries, next_at=again, problem_code=problem.code, problem_params=dict(problem.params)
     )
+    _send_latest_again(status)  # the host may have taken it, and its answer was lost
     if again is not None:
         listing = status.run.version.listing_id
         CommitStatus.objects.filter(run__version__listing_id=listing, next_at__lt=again).update(next_at=again)

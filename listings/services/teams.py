@@ -116,7 +116,7 @@ def change_role(user: Any, membership: Membership, role: Role) -> None:
     was, membership.role = membership.role, role
     membership.save(update_fields=["role"])
     audit.record(user, "member.role", membership.user, team=membership.team, was=was, role=role)
-    if was == Role.OWNER:
+    if rank(role) < rank(Role(was)):
         _revoke_invitations(user, membership)
 
 
@@ -134,10 +134,14 @@ def remove_member(user: Any, membership: Membership) -> None:
 
 
 def _revoke_invitations(user: Any, membership: Membership) -> None:
-    """Those that somebody sent who may send none any more: one to another address of theirs would let them back in."""
+    """Open ones that would undo a removal or a lower role: to an address of theirs, by whomever; and those of an owner,
+    who may have sent them to an address that nobody knows as theirs."""
     team = membership.team
-    sent = Invitation.objects.filter(team=team, invited_by=membership.user, accepted_at=None, revoked_at=None)
-    for invitation in sent:
+    member: Any = membership.user
+    theirs = {address.lower() for address in (member.email, *member.emailaddress_set.values_list("email", flat=True))}
+    for invitation in Invitation.objects.filter(team=team, accepted_at=None, revoked_at=None):
+        if invitation.email not in theirs and invitation.invited_by_id != member.pk:
+            continue
         invitation.revoked_at = timezone.now()
         invitation.save(update_fields=["revoked_at"])
         audit.record(user, "invitation.revoke", invitation.email, team=team, url=reverse("team", args=[team.slug]))

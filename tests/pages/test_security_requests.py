@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from listings.models import Role
 from portal import limits
 from tests.asynchronous import run_async
 
@@ -29,7 +30,7 @@ def test_a_nul_is_a_bad_request(signed_in: Client, team: Any) -> None:
     assert answer.status_code == 400
 
 
-def test_files_are_taken_only_from_who_is_signed_in(signed_in: Client, team: Any, settings: Any) -> None:
+def test_files_are_taken_only_from_who_may_upload_them_to_the_team(signed_in: Client, team: Any, settings: Any) -> None:
     settings.SLIPWAY = settings.SLIPWAY.model_copy(update={"upload_max_bytes": 32 << 20})
     key = signed_in.cookies["sessionid"].value
 
@@ -46,3 +47,8 @@ def test_files_are_taken_only_from_who_is_signed_in(signed_in: Client, team: Any
     assert limit(upload, "sessionid=forged") == small
     assert limit(upload, "") == small
     assert limit("/account/profile/", f"sessionid={key}") == small
+    assert limit("/t/another-team/uploads/", f"sessionid={key}") == small
+    team.memberships.update(role=Role.VIEWER)
+    assert limit(upload, f"sessionid={key}") == small
+    team.memberships.all().delete()
+    assert limit(upload, f"sessionid={key}") == small

@@ -43,6 +43,31 @@ def test_who_is_no_owner_any_more_does_not_come_back_by_an_invitation_of_their_o
     assert others.is_open
 
 
+@pytest.mark.parametrize("was", [Role.DEVELOPER, Role.OWNER])
+@pytest.mark.parametrize("put_out", [_demote, teams.remove_member])
+def test_an_open_invitation_to_an_address_of_theirs_does_not_bring_a_member_back(
+    put_out: Callable[[Any, Membership], None], was: Role, seller: Any, mallory: Any, team: Team
+) -> None:
+    door = invitations.invite(seller, team, SECOND, Role.OWNER)
+    membership = Membership.objects.get(team=team, user=mallory)
+    membership.role = was
+    membership.save()
+    put_out(seller, membership)
+    with pytest.raises(ProblemError) as caught:
+        invitations.accept(mallory, invitations.token_of(door))
+    assert caught.value.code == "INVITATION-REVOKED"
+
+
+def test_who_rises_keeps_what_is_open(seller: Any, mallory: Any, team: Team) -> None:
+    membership = Membership.objects.get(team=team, user=mallory)
+    membership.role = Role.VIEWER
+    membership.save()
+    door = invitations.invite(seller, team, SECOND, Role.OWNER)
+    teams.change_role(seller, membership, Role.RELEASER)
+    door.refresh_from_db()
+    assert door.is_open
+
+
 def test_an_owner_who_stays_one_keeps_their_invitations(seller: Any, mallory: Any, team: Team) -> None:
     door = invitations.invite(mallory, team, "ines@example.com", Role.DEVELOPER)
     teams.change_role(seller, Membership.objects.get(team=team, user=mallory), Role.OWNER)

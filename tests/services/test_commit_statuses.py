@@ -75,6 +75,42 @@ def test_a_report_is_claimed_once_and_again_when_its_sender_died(seller: Any, li
     assert len(statuses.claim_due(now + timedelta(seconds=61))) == 1
 
 
+@pytest.mark.parametrize("is_taken", [True, False], ids=["taken", "answer lost"])
+def test_a_report_that_lands_after_a_later_one_has_the_later_one_sent_again(
+    is_taken: bool, seller: Any, listing: Listing, source: Any
+) -> None:
+    run = start(seller, listing)
+    [(pending, _)] = statuses.claim_due()
+    flow.run_through(run)
+    [(success, _)] = statuses.claim_due()
+    statuses.sent(success)
+    assert statuses.claim_due() == []
+    if is_taken:
+        statuses.sent(pending)
+    else:
+        statuses.not_sent(pending, ProblemReport("STATUS-UNREACHABLE", {"host": "x", "detail": "y"}), passing=True)
+    later = timezone.now() + timedelta(minutes=2)
+    [(again, _)] = statuses.claim_due(later)
+    assert (again.pk, again.state) == (success.pk, "success")
+    statuses.sent(again)
+    assert statuses.claim_due(later) == []
+
+
+def test_of_two_reports_that_were_on_their_way_together_the_latest_is_sent_again(
+    seller: Any, listing: Listing, source: Any
+) -> None:
+    run = start(seller, listing)
+    [(pending, _)] = statuses.claim_due()
+    flow.run_through(run)
+    [(success, _)] = statuses.claim_due()
+    statuses.sent(pending)
+    statuses.sent(success)
+    [(again, _)] = statuses.claim_due()
+    assert again.pk == success.pk
+    statuses.sent(again)
+    assert statuses.claim_due() == []
+
+
 def test_what_passes_is_tried_again_ever_more_slowly_and_given_up(seller: Any, listing: Listing, source: Any) -> None:
     start(seller, listing)
     now, waits = timezone.now(), []

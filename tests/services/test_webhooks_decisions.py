@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from listings.hooks.events import REFS_AT_MOST
 from listings.models import (
     Decision,
     Listing,
@@ -309,6 +310,19 @@ def test_a_newer_commit_takes_the_place_of_queued_runs_of_its_branch_only(seller
     post(hook, push("refs/heads/side", commit="4" * 40))
     states = {run.version.git_commit[0]: run.state for run in Run.objects.all()}
     assert states == {"1": "superseded", "2": "active", "3": "active", "4": "active"}
+
+
+def test_refs_beyond_the_limit_of_one_request_are_listed_by_name(seller: Any, listing: Listing) -> None:
+    git_source(listing, URLS[Provider.BITBUCKET])
+    hook = make_webhook(seller, listing, Provider.BITBUCKET)
+    body = payload("bitbucket-two-changes")
+    new = {"type": "branch", "target": {"type": "commit", "hash": COMMIT}}
+    changes = [{"new": new | {"name": f"side-{number}"}, "old": None} for number in range(REFS_AT_MOST + 2)]
+    told = post(hook, body | {"push": {"changes": changes}}, identity="many").json()
+    assert len(told["deliveries"]) == REFS_AT_MOST + 1
+    cut = hook.deliveries.get(code="HOOK-REFS-LEFT-OUT")
+    assert cut.decision == "ignored"
+    assert f"side-{REFS_AT_MOST}, side-{REFS_AT_MOST + 1}" in deliveries.reason(cut)
 
 
 def test_one_request_with_two_changes_is_two_deliveries(seller: Any, listing: Listing) -> None:

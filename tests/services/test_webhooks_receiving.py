@@ -317,6 +317,18 @@ def test_what_is_kept_holds_no_secret(seller: Any, listing: Listing) -> None:
     assert delivery.headers["x-hub-signature-256"] == "(removed)"
 
 
+def test_who_knows_no_secret_hides_no_mistake_of_who_does(
+    seller: Any, listing: Listing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "REFUSED_KEPT", 3)
+    hook = make_webhook(seller, listing)
+    assert post(hook, {"ref": 1}).json()["code"] == "HOOK-NOT-PROVIDERS"
+    for number in range(5):
+        post(hook, str(number).encode(), {"X-GitHub-Event": "push"})
+    kept = list(hook.deliveries.values_list("code", flat=True))
+    assert sorted(kept) == ["HOOK-NOT-PROVIDERS", *["HOOK-SIGNATURE"] * 3]
+
+
 def test_who_knows_no_secret_fills_neither_table_nor_storage(
     seller: Any, listing: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,17 @@ def test_a_replay_is_decided_on_anew(seller: Any, hook: Webhook) -> None:
     assert post(hook, push("refs/heads/topic"), identity="one").json()["decision"] == "repeated"
 
 
+def test_a_replay_takes_no_newer_run_out_of_the_queue(seller: Any, hook: Webhook) -> None:
+    """It is the older push of the two: what came after it on the branch is to be built all the same."""
+    post(hook, push("refs/heads/topic", "1" * 40))
+    webhooks.update_webhook(seller, hook, webhooks.Wanted(["topic"]))
+    post(hook, push("refs/heads/topic", "2" * 40))
+    replayed = deliveries.replay(seller, Delivery.objects.get(webhook=hook, commit="1" * 40))
+    assert replayed.decision == Decision.BUILT
+    states = {run.version.git_commit[0]: run.state for run in Run.objects.all()}
+    assert states == {"1": RunState.ACTIVE, "2": RunState.ACTIVE}
+
+
 def test_a_replay_obeys_the_rules_of_numbers(seller: Any, hook: Webhook) -> None:
     post(hook, tag(commit=OTHER))
     moved = post(hook, tag())

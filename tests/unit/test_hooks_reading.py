@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from listings.hooks import PROVIDERS, EventKind, payload_of
 from listings.hooks.body import REMOVED, redacted, redacted_headers
-from listings.hooks.events import PATHS_AT_MOST, Event, changed_paths
+from listings.hooks.events import PATHS_AT_MOST, REFS_AT_MOST, Event, changed_paths
 from listings.hooks.repositories import is_same
 from listings.models import Provider
 from listings.problems import ProblemError
@@ -160,3 +160,14 @@ def test_too_many_files_are_not_known() -> None:
     commits = [{"added": [f"f{n}" for n in range(PATHS_AT_MOST + 1)], "modified": [], "removed": []}]
     assert changed_paths(commits) is None
     assert changed_paths([{"added": ["a"], "modified": ["b"], "removed": ["a"]}]) == ("a", "b")
+
+
+def test_a_registrys_tag_is_found_after_any_number_of_layers() -> None:
+    body = payload("registry-push")
+    layer = {"action": "push", "target": {"repository": "acme/decision-trees", "digest": "sha256:" + "a" * 64}}
+    tagged = [event for event in body["events"] if event["target"].get("tag")]
+    found = PROVIDERS["registry"].read({}, body | {"events": [layer] * 60 + tagged})
+    assert {event.kind for event in found} == {EventKind.IMAGE}
+    many = PROVIDERS["registry"].read({}, body | {"events": tagged[:1] * (REFS_AT_MOST + 3)})
+    assert [event.kind for event in many[REFS_AT_MOST:]] == [EventKind.LEFT_OUT]
+    assert len(many[-1].left_out) == 3

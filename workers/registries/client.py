@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
@@ -33,6 +34,9 @@ MANIFEST_TYPES = (
 )
 #: The specification asks registries to take manifests of at least 4 MiB; nobody sensible makes larger ones.
 MANIFEST_LIMIT = 4 << 20
+#: What is read, as it was sent, of an answer that is only a word: a refusal, a token. One that unpacks to gigabytes, or
+#: never ends, costs no more.
+ANSWER_LIMIT = 64 << 10
 CONNECT_SECONDS, READ_SECONDS, TRIES = 5.0, 10.0, 3
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
@@ -196,17 +200,20 @@ class RegistryClient:
         name = self.registry.path(repository)
         url = what if "://" in what else f"{self.registry.endpoint}/v2/{name}/{what}"
         scope = f"repository:{name}:{scope}"
-        answer = self._send(method, url, scope, headers, stream, rest)
+        answer = self._send(method, url, scope, headers, rest)
         if answer.status_code == 401 and self._sign_in(answer, scope):
-            answer.close()
-            answer = self._send(method, url, scope, headers, stream, rest)
+            ending(answer)
+            answer = self._send(method, url, scope, headers, rest)
         if answer.status_code >= 400:
             raise _refusal(answer, method, name)
+        if not stream:
+            ending(answer)
         return answer
 
     def _send(
-        self, method: str, url: str, scope: str, headers: Mapping[str, str] | None, stream: bool, rest: dict[str, Any]
+        self, method: str, url: str, scope: str, headers: Mapping[str, str] | None, rest: dict[str, Any]
     ) -> requests.Response:
+        """The answer, of which nothing but the head is read."""
         sent = dict(headers or {})
         # A blob is checked against its digest as stored; a transfer encoding on top of it would only be in the way.
         sent["Accept-Encoding"] = "identity"
@@ -214,19 +221,17 @@ class RegistryClient:
             sent["Authorization"] = self._tokens[scope]
         for turn in range(1, TRIES + 1):
             try:
-                return self._once(method, url, sent, stream, rest)
+                return self._once(method, url, sent, rest)
             except (requests.ConnectionError, requests.Timeout) as error:
                 if turn == TRIES:
                     raise RegistryError(0, f"{self.registry.worker_host} does not answer: {_reason(error)}") from error
                 time.sleep(0.2 * turn)
         raise AssertionError("unreachable")
 
-    def _once(
-        self, method: str, url: str, headers: Mapping[str, str], stream: bool, rest: dict[str, Any]
-    ) -> requests.Response:
+    def _once(self, method: str, url: str, headers: Mapping[str, str], rest: dict[str, Any]) -> requests.Response:
         timeout = (CONNECT_SECONDS, READ_SECONDS)
         with spans.span("registry"):
-            return self._session.request(method, url, headers=headers, stream=stream, timeout=timeout, **rest)
+            return self._session.request(method, url, headers=headers, stream=True, timeout=timeout, **rest)
 
     def _sign_in(self, answer: requests.Response, scope: str) -> bool:
         """Answer a 401 as it asks; False if there is nothing (new) to answer with."""
@@ -254,15 +259,16 @@ class RegistryClient:
             answer = self._session.get(
                 realm,
                 params=query,
+                headers={"Accept-Encoding": "identity"},
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 auth=(who.username, who.password) if who else NoNetrc(),
+                stream=True,
             )
             if answer.status_code >= 400:
                 raise _refusal(answer, "GET", realm)
-            body = answer.json()
+            return token_in(ending(answer))
         except (requests.RequestException, ValueError) as error:
             raise RegistryError(0, f"signing in at {realm} failed: {_reason(error)}") from error
-        return str(body.get("token") or body.get("access_token") or "")
 
 
 class NoNetrc(requests.auth.AuthBase):
@@ -272,15 +278,32 @@ class NoNetrc(requests.auth.AuthBase):
         return request
 
 
+def ending(answer: requests.Response) -> bytes:
+    """End an answer; what was left of its body, at most ``ANSWER_LIMIT`` bytes and as sent, or nothing if it broke off.
+
+    A connection whose answer was read to its end is used again.
+    """
+    with answer:
+        try:
+            return bytes(answer.raw.read(ANSWER_LIMIT, decode_content=False))
+        except urllib3.exceptions.HTTPError:
+            return b""
+
+
+def token_in(body: bytes) -> str:
+    """The token of a sign-in's answer (Docker registry token authentication). Raises ValueError for no JSON object."""
+    try:
+        told = json.loads(body)
+        return str(told.get("token") or told.get("access_token") or "")
+    except (AttributeError, RecursionError) as error:
+        raise ValueError("the answer is no JSON object") from error
+
+
 def _refusal(answer: requests.Response, method: str, name: str) -> RegistryError:
     code, message = "", answer.reason or ""
-    try:
-        first = answer.json()["errors"][0]
-        code, message = str(first.get("code", "")), str(first.get("message", "")) or message
-    except (ValueError, LookupError, TypeError, AttributeError, requests.RequestException):
-        pass
-    finally:
-        answer.close()
+    with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        first = json.loads(ending(answer))["errors"][0]
+        code, message = str(first.get("code", ""))[:100], str(first.get("message", ""))[:500] or message
     return RegistryError(answer.status_code, f"{method} {name}: {answer.status_code} {code} {message}".strip(), code)
 
 

@@ -10,7 +10,7 @@ import ipaddress
 import json
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 from urllib.parse import urljoin, urlsplit
@@ -19,7 +19,7 @@ import requests
 import urllib3
 
 from listings.addresses import DEFAULT_PORTS, is_listed
-from workers.registries.client import NoNetrc, RegistryClient, RegistryError
+from workers.registries.client import NoNetrc, RegistryClient, RegistryError, token_in
 from workers.registries.names import Registry
 from workers.sources.guard import Way
 
@@ -52,18 +52,19 @@ class TlsFailed(RegistryError):
 class OutsideClient(RegistryClient):
     """Raises, besides RegistryError, ProblemError SOURCE-ADDRESS-FORBIDDEN for what the guard refuses.
 
-    ``has_token``: the account was let in, so that a refusal after it is about the repository.
+    ``has_token``: the account was let in, so that a refusal after it is about the repository. ``check`` is called
+    before each request, and may raise to stop.
     """
 
     has_token = False
 
-    def __init__(self, registry: Registry, way: Way) -> None:
+    def __init__(self, registry: Registry, way: Way, check: Callable[[], None] = lambda: None) -> None:
         super().__init__(registry, way.session())
-        self._way = way
+        self._way, self._check = way, check
 
     def ping(self) -> None:
         """Speak to the registry at all; any answer will do."""
-        super()._send("GET", f"{self.registry.endpoint}/v2/", "", None, True, {"allow_redirects": False}).close()
+        super()._send("GET", f"{self.registry.endpoint}/v2/", "", None, {"allow_redirects": False}).close()
 
     def tags(self, repository: str, count: int) -> list[str]:
         """Some of the repository's tags, at most ``count``; status 404 for no such repository."""
@@ -71,7 +72,7 @@ class OutsideClient(RegistryClient):
             body = _bounded(answer)
         try:
             return [str(tag)[:128] for tag in (json.loads(body)["tags"] or [])[:count]]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             return []
 
     def open_blob(self, repository: str, digest: str, start: int = 0) -> tuple[BinaryIO, bool]:
@@ -82,11 +83,11 @@ class OutsideClient(RegistryClient):
         return cast(BinaryIO, answer.raw), answer.status_code == 206
 
     def _send(
-        self, method: str, url: str, scope: str, headers: Mapping[str, str] | None, stream: bool, rest: dict[str, Any]
+        self, method: str, url: str, scope: str, headers: Mapping[str, str] | None, rest: dict[str, Any]
     ) -> requests.Response:
         home = _origin(url)
         for _ in range(MAX_REDIRECTS + 1):
-            answer = super()._send(method, url, scope, headers, stream, rest | {"allow_redirects": False})
+            answer = super()._send(method, url, scope, headers, rest | {"allow_redirects": False})
             away = _origin(url) != home
             if answer.status_code == 401 and away:
                 # Who was only redirected to is told nothing of ours, however it asks.
@@ -102,12 +103,11 @@ class OutsideClient(RegistryClient):
             rest = {key: value for key, value in rest.items() if key != "params"}
         raise Refused(0, f"more than {MAX_REDIRECTS} in a row", "REDIRECTS")
 
-    def _once(
-        self, method: str, url: str, headers: Mapping[str, str], stream: bool, rest: dict[str, Any]
-    ) -> requests.Response:
+    def _once(self, method: str, url: str, headers: Mapping[str, str], rest: dict[str, Any]) -> requests.Response:
+        self._check()  # a connection that was cut because the step is to stop is not made again
         refused, failed = len(self._way.refusals), len(self._way.failures)
         try:
-            answer = super()._once(method, url, headers, stream, rest)
+            answer = super()._once(method, url, headers, rest)
         except requests.exceptions.SSLError as error:
             self._explain(refused, failed)
             raise _tls(error) from error
@@ -141,13 +141,12 @@ class OutsideClient(RegistryClient):
         sign_in = (who.username, who.password) if who else NoNetrc()
         rest = {"params": query, "auth": sign_in, "allow_redirects": False}
         try:
-            with self._once("GET", realm, {}, True, rest) as answer:
+            with self._once("GET", realm, {"Accept-Encoding": "identity"}, rest) as answer:
                 if answer.status_code != 200:
                     said = re.sub(r"\s+", " ", _bounded(answer).decode("utf-8", "replace"))
                     raise SignInRefused(answer.status_code, f"{place}: {answer.status_code} {said}"[:500])
-                body = json.loads(_bounded(answer))
-            token = str(body.get("token") or body.get("access_token") or "")
-        except (requests.RequestException, ValueError, AttributeError) as error:
+                token = token_in(_bounded(answer))
+        except (requests.RequestException, ValueError) as error:
             raise RegistryError(0, f"signing in at {place} failed: {error}"[:500]) from error
         self.has_token = True
         return token
@@ -195,9 +194,9 @@ def _origin(url: str) -> tuple[str, str, int]:
 
 
 def _bounded(answer: requests.Response) -> bytes:
-    """At most ``_ANSWER_LIMIT`` bytes of an answer. Raises RegistryError."""
+    """At most ``_ANSWER_LIMIT`` bytes of an answer, as sent: none is asked for packed. Raises RegistryError."""
     try:
-        return bytes(answer.raw.read(_ANSWER_LIMIT, decode_content=True))
+        return bytes(answer.raw.read(_ANSWER_LIMIT, decode_content=False))
     except urllib3.exceptions.HTTPError as error:
         raise RegistryError(0, f"the answer broke off: {error}"[:300]) from error
 

@@ -73,6 +73,16 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[4][0]) for address in found))
 
 
+class _Session(requests.Session):
+    """requests reads whatever body comes with a redirect, all of it and unpacked, even where none is followed."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        if target is not None:
+            resp._content = b""
+        return target
+
+
 @dataclass
 class Way:
     """What ``open`` gives. Safe to use from several threads."""
@@ -86,7 +96,7 @@ class Way:
     _cut: Callable[[], None] = field(default=lambda: None, repr=False)
 
     def cut(self) -> None:
-        """Break every connection: what waits for an answer fails at once. For a step that is told to stop."""
+        """Break every connection, now and later: what waits for an answer fails at once. For a step that is to stop."""
         self._cut()
 
     def environment(self) -> Mapping[str, str]:
@@ -96,7 +106,7 @@ class Way:
 
     def session(self) -> requests.Session:
         """A session that takes nothing from the environment but the operator's certificates."""
-        session = requests.Session()
+        session = _Session()
         session.trust_env = False
         session.proxies = {"http": self.url, "https": self.url}
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE") or True

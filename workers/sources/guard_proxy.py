@@ -36,6 +36,7 @@ class Proxy(socketserver.ThreadingTCPServer):
         self.connect = connect
         self._wanted = b"Basic " + base64.b64encode(f"slipway:{password}".encode())
         self._open: set[socket.socket] = set()
+        self._is_cut = False
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -48,11 +49,11 @@ class Proxy(socketserver.ThreadingTCPServer):
         self.cut()
 
     def cut(self) -> None:
-        """End every connection through here; new ones may still be made."""
+        """End every connection through here, and each one that is still to come."""
         with self._lock:
+            self._is_cut = True
             for connection in self._open:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+                _end(connection)
 
     @property
     def port(self) -> int:
@@ -65,6 +66,8 @@ class Proxy(socketserver.ThreadingTCPServer):
         """Remember a connection, to cut it at the end."""
         with self._lock:
             self._open.add(connection)
+            if self._is_cut:
+                _end(connection)
 
     def forget(self, connection: socket.socket) -> None:
         with self._lock:
@@ -72,6 +75,11 @@ class Proxy(socketserver.ThreadingTCPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is nothing to report."""
+
+
+def _end(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(socketserver.BaseRequestHandler):

@@ -42,7 +42,7 @@ from workers.sources.image_download import Download
 from workers.sources.image_manifest import ImageManifest, as_gzip, choose, image_manifest, is_index, parse
 from workers.sources.image_problems import Asked
 from workers.sources.members import readable
-from workers.steps.contract import StepContext
+from workers.steps.contract import StepContext, Stop
 
 #: An index may name another one.
 INDEX_DEPTH = 3
@@ -59,7 +59,7 @@ def stage(context: StepContext) -> dict[str, Any]:
     wanted = parse_image(version.image_reference)
     _refuse_staging(wanted)
     asked, credentials = _asked(context, version, wanted)
-    with guard.open() as way, _client(asked, credentials, way) as client:
+    with _way(context.stop) as way, _client(asked, credentials, way, context.stop) as client:
         log.line(f"Looking up {asked.reference}", "slipway")
         try:
             image, index_digest = _resolve(client, asked)
@@ -142,10 +142,21 @@ def _credentials(credential: Credential, wanted: ImageReference) -> Credentials:
 
 
 @contextmanager
-def _client(asked: Asked, credentials: Credentials | None, way: guard.Way) -> Iterator[OutsideClient]:
+def _way(stop: Stop) -> Iterator[guard.Way]:
+    """The way out, cut when the step is told to stop: a byte now and then keeps the time limit of a read away."""
+    with guard.open() as way:
+        stop.on_stop(way.cut)
+        try:
+            yield way
+        finally:
+            stop.forget(way.cut)
+
+
+@contextmanager
+def _client(asked: Asked, credentials: Credentials | None, way: guard.Way, stop: Stop) -> Iterator[OutsideClient]:
     """A client by TLS; without it only where the operator lists the host and it speaks no TLS."""
     host = asked.reference.api_host
-    client = OutsideClient(Registry(f"https://{host}", host, host, credentials), way)
+    client = OutsideClient(Registry(f"https://{host}", host, host, credentials), way, stop.check)
     try:
         try:
             client.ping()
@@ -154,7 +165,7 @@ def _client(asked: Asked, credentials: Credentials | None, way: guard.Way) -> It
             if not error.plain or not is_listed(parts.hostname or "", parts.port or DEFAULT_PORTS[HTTP], way.listed):
                 raise
             client.close()
-            client = OutsideClient(Registry(f"http://{host}", host, host, credentials), way)
+            client = OutsideClient(Registry(f"http://{host}", host, host, credentials), way, stop.check)
         yield client
     except RegistryError as error:
         raise asked.explain(error, client) from error

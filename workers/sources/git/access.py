@@ -20,7 +20,6 @@ _CONFIG = """\
 \thooksPath = /dev/null
 \tfsmonitor = false
 \taskPass =
-\tbigFileThreshold = 32m
 [protocol]
 \tallow = never
 [protocol "https"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,9 +45,7 @@ class Collection:
             self.commit = found
         try:
             self._name_commit(repository, found)
-            entries = tree.entries(self.git, repository, found)
-            inside = [entry for entry in entries if self._wants(prefix + entry.path, entry.mode)]
-            self._count(inside)
+            inside = self._inside(tree.entries(self.git, repository, found), prefix)
             kept = self._from_lfs(remote, repository, found, inside)
             for entry in inside:
                 name = self._name(prefix + entry.path)
@@ -71,13 +70,20 @@ class Collection:
             return path
         return path[len(self.directory) + 1 :] if path.startswith(f"{self.directory}/") else ""
 
-    def _count(self, entries: list[Entry]) -> None:
-        """Known before anything is unpacked. Raises ProblemError SOURCE-TOO-LARGE."""
-        self._entries += len(entries)
-        if self._entries > self.limits.files:
-            limit = f"{self.limits.files:,}"
-            raise ProblemError("SOURCE-TOO-LARGE", what=f"It has {self._entries:,} files", limit=limit)
-        self._grow(sum(entry.size for entry in entries))
+    def _inside(self, entries: Iterable[Entry], prefix: str) -> list[Entry]:
+        """Those that are wanted, counted as they come. Raises ProblemError SOURCE-TOO-LARGE; StepStopped."""
+        inside: list[Entry] = []
+        for entry in entries:
+            self.git.stop.check()
+            if not self._wants(prefix + entry.path, entry.mode):
+                continue
+            self._entries += 1
+            if self._entries > self.limits.files:
+                limit = f"{self.limits.files:,}"
+                raise ProblemError("SOURCE-TOO-LARGE", what=f"It has more than {limit} files", limit=limit)
+            inside.append(entry)
+        self._grow(sum(entry.size for entry in inside))
+        return inside
 
     def _grow(self, size: int) -> None:
         self._bytes += size

@@ -16,6 +16,8 @@ from workers.sources.guard import Way
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHOWN_REFS = 30
+#: Bytes of a server's list of refs: some 400,000 of them.
+_MOST_REFS = 32 << 20
 #: How servers say that they give only what a ref leads to, or only everything.
 _NOT_SINGLY = ("not our ref", "unadvertised object", "does not support shallow", "no such remote ref",
                "couldn't find remote ref", "shallow")  # fmt: skip
@@ -67,7 +69,7 @@ class Remote:
 
     def _list(self, *names: str) -> dict[str, str]:
         try:
-            answer = self.git.run("ls-remote", "--quiet", "--", self.address.url, *names)
+            answer = self.git.run("ls-remote", "--quiet", "--", self.address.url, *names, most=_MOST_REFS)
         except GitFailed as error:
             raise self.problem(error) from error
         lines = answer.decode("utf-8", "replace").splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import selectors
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from listings.problems import ProblemError
+from listings.reports import Evidence
 from workers import spans
 from workers.lifeline import die_with_parent
 from workers.sources.members import CHUNK, readable
@@ -27,6 +29,17 @@ LOOK_SECONDS = 0.5
 PROGRESS_SECONDS = 5.0
 #: What git may answer on standard output: a list of 200,000 files has some 30 MiB.
 MAX_ANSWER = 256 << 20
+#: Address space of each process, in bytes. What a delta makes is built in memory: a pack of 20 kB can name gigabytes.
+MEMORY = 2 << 30
+#: So that git is content with it: parts of a pack instead of all of it, few threads, big files as streams.
+_THRIFT = {
+    "core.packedGitWindowSize": "32m", "core.packedGitLimit": "256m", "core.bigFileThreshold": "32m",
+    "pack.threads": "2",
+}  # fmt: skip
+#: How git says that it got no more; a server says of itself what begins with "remote:".
+_NO_MEMORY = re.compile(
+    r"^(?!remote:).*(out of memory|cannot allocate memory|mmap failed|cannot be mapped|data too large to fit)", re.I
+)
 LAST_LINES = 12
 _LINE_LENGTH = 2000
 
@@ -56,15 +69,22 @@ class Git:
     note: Callable[[str], object]
     clean: Callable[[str], str]
 
-    def run(self, *arguments: str, cwd: Path | None = None, given: IO[bytes] | None = None) -> bytes:
-        """Standard output. ``given`` is a file for standard input.
+    def run(
+        self, *arguments: str, cwd: Path | None = None, given: IO[bytes] | None = None, most: int = MAX_ANSWER
+    ) -> bytes:
+        """Standard output, of at most ``most`` bytes. ``given`` is a file for standard input.
 
         Raises GitFailed, StepStopped, ProblemError SOURCE-TOO-LARGE or GIT-PROGRAM-MISSING.
         """
-        return self.run_program(("git",), *arguments, cwd=cwd, given=given)
+        return self.run_program(("git",), *arguments, cwd=cwd, given=given, most=most)
 
     def run_program(
-        self, program: Sequence[str], *arguments: str, cwd: Path | None = None, given: IO[bytes] | None = None
+        self,
+        program: Sequence[str],
+        *arguments: str,
+        cwd: Path | None = None,
+        given: IO[bytes] | None = None,
+        most: int = MAX_ANSWER,
     ) -> bytes:
         """``run``, for another program than git."""
         answer, lines = bytearray(), Lines(self.say, self.clean)
@@ -87,8 +107,8 @@ class Git:
                     else:
                         answer += data
                 self.stop.check()
-                if len(answer) > MAX_ANSWER:
-                    self._refuse_size("What git lists is longer than can be read")
+                if len(answer) > most:
+                    raise too_large("What git lists is longer than can be read", most)
                 # Looking at many files takes its time: at most a tenth of it all is spent on that.
                 if time.monotonic() > looked:
                     looked = time.monotonic() + max(LOOK_SECONDS, 10 * self._watch())
@@ -96,7 +116,7 @@ class Git:
             code = child.wait()
         self.stop.check()
         if code != 0:
-            raise GitFailed(code, tuple(lines.last))
+            raise failure(code, tuple(lines.last))
         return bytes(answer)
 
     @contextmanager
@@ -115,9 +135,9 @@ class Git:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=cwd or self.room,
-                env=dict(self.environment),
+                env={**self.environment, **_thrifty()},
                 start_new_session=True,
-                preexec_fn=partial(die_with_parent, os.getpid()),
+                preexec_fn=partial(_prepare, os.getpid(), _memory()),
             )
         except FileNotFoundError as error:
             raise ProblemError("GIT-PROGRAM-MISSING", program=program[0], host=os.uname().nodename) from error
@@ -136,11 +156,40 @@ class Git:
         """Look how much room is taken. Returns the seconds it took; raises ProblemError SOURCE-TOO-LARGE."""
         began = time.monotonic()
         if size_of(self.room, self.limit) > self.limit:
-            self._refuse_size(f"Fetching was stopped at more than {readable(self.limit)}")
+            raise too_large(f"Fetching was stopped at more than {readable(self.limit)}", self.limit)
         return time.monotonic() - began
 
-    def _refuse_size(self, what: str) -> None:
-        raise ProblemError("SOURCE-TOO-LARGE", what=what, limit=readable(self.limit))
+
+def failure(code: int, lines: tuple[str, ...]) -> GitFailed | ProblemError:
+    """What a git that ended with ``code`` and ``lines`` is raised as."""
+    if any(_NO_MEMORY.search(line) for line in lines):
+        evidence = tuple(Evidence(line, label="git") for line in lines)
+        return too_large("git needs too much memory to unpack what the repository holds", MEMORY, evidence)
+    return GitFailed(code, lines)
+
+
+def too_large(what: str, limit: int, evidence: tuple[Evidence, ...] = ()) -> ProblemError:
+    return ProblemError("SOURCE-TOO-LARGE", evidence=evidence, what=what, limit=readable(limit))
+
+
+def _memory() -> int:
+    """The limit, within what this process may set."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    return MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
+
+
+def _prepare(parent: int, memory: int) -> None:
+    """In the child, before it becomes git. The limit comes last: a worker itself has more than that."""
+    die_with_parent(parent)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+
+def _thrifty() -> Mapping[str, str]:
+    """``_THRIFT`` by git's environment (git-config(1)): its files are gone once nothing more is fetched."""
+    found = {"GIT_CONFIG_COUNT": str(len(_THRIFT)), "MALLOC_ARENA_MAX": "2"}
+    for number, (key, value) in enumerate(_THRIFT.items()):
+        found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return found
 
 
 def size_of(folder: Path, enough: int) -> int:

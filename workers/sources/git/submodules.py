@@ -12,13 +12,16 @@ from workers.sources.git.runner import Git, GitFailed
 FILE = ".gitmodules"
 MAX_DEPTH = 8
 MAX_SUBMODULES = 100
+#: Bytes of what .gitmodules says: each line of it is kept.
+_MOST = 4 << 20
 
 
 def urls(git: Git, repository: Path, commit: str) -> dict[str, str]:
     """The address of each submodule as .gitmodules gives it, by its path. Raises ProblemError GIT-SUBMODULE."""
     pattern = r"^submodule\..*\.(path|url)$"
     try:
-        listed = git.run(f"--git-dir={repository}", "config", f"--blob={commit}:{FILE}", "-z", "--get-regexp", pattern)
+        blob = f"--blob={commit}:{FILE}"
+        listed = git.run(f"--git-dir={repository}", "config", blob, "-z", "--get-regexp", pattern, most=_MOST)
     except GitFailed as error:
         if error.code == 1:  # nothing matches
             return {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from workers.sources.git.runner import Git, GitFailed
+from workers.sources.git.runner import LAST_LINES, Git, GitFailed, failure
 from workers.sources.members import CHUNK, MAX_LINK, Kind, Member
 
 LINK, SUBMODULE = "120000", "160000"
@@ -40,10 +40,16 @@ class Leaf:
     content: Path | None = None
 
 
-def entries(git: Git, repository: Path, commit: str) -> list[Entry]:
-    """Everything in ``commit`` but its directories. Raises GitFailed."""
+def entries(git: Git, repository: Path, commit: str) -> Iterator[Entry]:
+    """Everything in ``commit`` but its directories, one after the other: nested trees list millions in a few bytes.
+
+    Raises GitFailed, ProblemError SOURCE-TOO-LARGE.
+    """
     listed = git.run(f"--git-dir={repository}", "ls-tree", "-r", "-l", "-z", "--full-tree", commit)
-    return [_entry(line) for line in listed.split(b"\0") if line]
+    begin = 0
+    while (end := listed.find(b"\0", begin)) >= 0:
+        yield _entry(listed[begin:end])
+        begin = end + 1
 
 
 def _entry(line: bytes) -> Entry:
@@ -103,9 +109,17 @@ class Blobs:
         child.stdin.write(f"{oid}\n".encode())
         child.stdin.flush()
         head = child.stdout.readline().decode("ascii", "replace").split()
+        if not head:
+            raise self._ended(child)
         if len(head) != 3 or head[1] != "blob":
             raise GitFailed(1, (f"fatal: the repository lacks the object {oid}",))
         return Content(cast("io.BufferedReader", child.stdout), int(head[2]))
+
+    def _ended(self, child: subprocess.Popen[bytes]) -> Exception:
+        """Why it has ended, in its own words."""
+        assert child.stderr is not None
+        said = child.stderr.read(CHUNK).decode("utf-8", "replace").splitlines()
+        return failure(child.wait(), tuple(said[-LAST_LINES:]))
 
     def read(self, oid: str, limit: int) -> bytes:
         """At most ``limit`` bytes of it."""
