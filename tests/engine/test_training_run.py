@@ -65,8 +65,9 @@ def test_a_careful_algorithm_passes_every_run_with_a_reason_to_be_made(twin: Twi
     assert ran.report.problem is None, ran.log.text()
     # Two hosts are another part's to show.
     assert {code: found for code, found in unusual(ran).items() if code != "TEST-TRAIN-HOSTS"} == {}, ran.log.text()
-    for code in ("TEST-TRAIN-PIPE", "TEST-TRAIN-FASTFILE", "TEST-TRAIN-TUNING", "TEST-TRAIN-STOP", "TEST-TRAIN-EMPTY", "TEST-VALUES-ACCEPTED",
-                 "TEST-VALUES-REASON", "TEST-METRICS-OBJECTIVE", "TEST-MODEL-FILES"):  # fmt: skip
+    for code in ("TEST-TRAIN-PIPE", "TEST-TRAIN-FASTFILE", "TEST-TRAIN-TUNING", "TEST-TRAIN-STOP", "TEST-TRAIN-EMPTY",
+                 "TEST-VALUES-ACCEPTED", "TEST-VALUES-REASON", "TEST-METRICS-OBJECTIVE",
+                 "TEST-MODEL-FILES"):  # fmt: skip
         assert ran.outcomes()[code] == "pass"
     expected = ["train", "train-pipe", "train-fastfile", "train-tuning", "train-stop", "train-empty",
                 "train-values-range", "train-values-type", "train-values-missing", "train-values-range-2",

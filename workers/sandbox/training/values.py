@@ -45,6 +45,9 @@ class BadValue:
         return job.without(self.name) if self.value is None else job.with_values({self.name: self.value})
 
 
+Found = tuple[BadValue, Ended]
+
+
 def bad_values(parameters: list[HyperParameter]) -> list[BadValue]:
     """All that are worth a run: first one of each kind, of different parameters where there are such, then the further
     ranges, which are left below and above by turns."""
@@ -99,7 +102,7 @@ def run(bench: Bench, setup: Setup, seconds: float, has_time: Callable[[float], 
     Raises ProblemError for what is not the seller's, StepStopped.
     """
     outcomes: list[Outcome] = []
-    found: list[tuple[BadValue, Ended]] = []
+    found: list[Found] = []
     bad_ones = bad_values(setup.training.SupportedHyperParameters)
     kinds: Counter[str] = Counter()
     for bad in bad_ones[: MOST_RUNS if seconds <= QUICK_SECONDS else len({bad.kind for bad in bad_ones})]:
@@ -122,11 +125,11 @@ def run(bench: Bench, setup: Setup, seconds: float, has_time: Callable[[float], 
     return outcomes
 
 
-def judge(
-    outcome: Outcome, found: Sequence[tuple[BadValue, Ended]], untried: Sequence[BadValue], seconds: float
-) -> None:
+def judge(outcome: Outcome, found: Sequence[Found], untried: Sequence[BadValue], seconds: float) -> None:
     """Whether the bad values that were tried were refused, and with a reason. ``seconds``: the verdict run's time."""
-    accepted, open_, refused = [], [], []
+    accepted: list[Found] = []
+    open_: list[Found] = []
+    refused: list[Found] = []
     for bad, ended in found:
         if ended.exit is not None:
             (refused if ended.exit.code else accepted).append((bad, ended))
@@ -149,7 +152,7 @@ def judge(
         _judge_reasons(outcome, refused)
 
 
-def _judge_reasons(outcome: Outcome, refused: Sequence[tuple[BadValue, Ended]]) -> None:
+def _judge_reasons(outcome: Outcome, refused: Sequence[Found]) -> None:
     silent = [(bad, ended) for bad, ended in refused if not ended.failure]
     evidence = [Evidence(_told(bad, ended), label=FAILURE) for bad, ended in refused if ended.failure]
     for bad, ended in silent:
