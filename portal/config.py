@@ -104,6 +104,9 @@ class SlipwaySettings(BaseSettings):
     #: A small local image with sh, sleep, ip, df and cat.
     build_room_image: str = "slipway.local/busybox:1"
 
+    #: What becomes of an image whose USER is not root: SageMaker expects root, though some such images do work.
+    nonroot_user: Literal["fail", "warn"] = "fail"
+
     test_memory_mb: int = 8192
     test_cpus: float = 2.0
     test_pids: int = 1024

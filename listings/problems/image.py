@@ -120,7 +120,8 @@ _CHECKS = (
         "IMAGE-USER",
         "The image does not run as root",
         "USER is “{user}”. SageMaker expects containers to run as root; another user often cannot write below /opt/ml.",
-        "Remove the USER instruction, or end the Dockerfile with USER root.",
+        "Remove the USER instruction, or end the Dockerfile with USER root. An operator who knows better has this only "
+        "warn with SLIPWAY_NONROOT_USER=warn.",
         source=_INFERENCE,
         holds="The image runs as root, as SageMaker expects.",
     ),

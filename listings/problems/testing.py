@@ -115,8 +115,10 @@ _PLATFORM = (
     _platform(
         "TEST-HOST-TOO-SMALL",
         "The test host is too small",
-        "The container ran out of memory at {limit_gib} GiB, which is less than {instance_type} has.",
-        "Choose a smaller instance type in tests, or let the operator raise SLIPWAY_TEST_MEMORY_MB on a larger host.",
+        "The container ran out of memory at {limit_gib} GiB, this host's share: {instance_type} has more, or its size "
+        "is not in Slipway's table.",
+        "Choose a smaller instance type in tests, or let the operator raise SLIPWAY_TEST_MEMORY_MB on a larger host, "
+        "or name the type's size in SLIPWAY_INSTANCES_FILE.",
     ),
     _platform(
         "TEST-HOST-DISK",

@@ -8,6 +8,7 @@ _TRAINING = "SageMaker developer guide, How Amazon SageMaker Runs Your Training 
 _OUTPUT = "SageMaker developer guide, How Amazon SageMaker Processes Training Output"
 _TUNING = "SageMaker developer guide, Define Hyperparameters and Objective Metrics for automatic model tuning"
 _PIPE = "SageMaker developer guide, How Amazon SageMaker Provides Training Information: input data, Pipe mode"
+_FAST_FILE = "SageMaker developer guide, Access Training Data: FastFile mode"
 _STOP = "SageMaker developer guide, Use Your Own Training Algorithms: run your training image with docker stop"
 _SLIPWAY = "Slipway, docs/twin.md"
 
@@ -50,8 +51,8 @@ PROBLEMS: tuple[Problem, ...] = (
         "TEST-TRAIN-TIMEOUT",
         "Training took longer than allowed",
         "Training had not ended after {limit} seconds and was stopped.",
-        "Use smaller samples or fewer iterations in tests.training, raise its timeout_seconds, or look in the log "
-        "for what the program waits for.",
+        "Use smaller samples or fewer iterations in tests.training, raise its timeout_seconds (up to three quarters of "
+        "this portal's limit for a whole test), or look in the log for what the program waits for.",
         "slipway.yaml, tests.training.timeout_seconds",
     ),
     fix_and_rebuild(
@@ -95,6 +96,15 @@ PROBLEMS: tuple[Problem, ...] = (
         "SupportedInputModes.",
         _PIPE,
         "Training read {names} through pipes.",
+    ),
+    fix_and_rebuild(
+        "TEST-TRAIN-FASTFILE",
+        "Training does not work in FastFile mode",
+        "The channels {names} declare FastFile in SupportedInputModes, but in FastFile mode {reason}.",
+        "A FastFile channel is a read-only mount: write scratch files to /tmp, and read each file from its start to "
+        "its end. If the program must write beside its data, remove FastFile from SupportedInputModes.",
+        _FAST_FILE,
+        "Training read {names} from read-only mounts.",
     ),
     fix_and_rebuild(
         "TEST-TRAIN-TUNING",

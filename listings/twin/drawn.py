@@ -18,9 +18,9 @@ _TONES = {
 _FIRST = ("out-of-memory", "ping", "call", "signal", "load", "end", "start")
 _PHASES = {
     "train": "Training", "train-pipe": "Training in Pipe mode", "train-values": "Training with wrong values",
-    "train-stop": "Training, stopped", "train-empty": "Training with an empty channel",
-    "train-tuning": "Training in a tuning job", "train-hosts": "Training on two hosts", "serve": "Serving",
-    "serve-batch": "Serving a batch job",
+    "train-fastfile": "Training in FastFile mode", "train-stop": "Training, stopped",
+    "train-empty": "Training with an empty channel", "train-tuning": "Training in a tuning job",
+    "train-hosts": "Training on two hosts", "serve": "Serving", "serve-batch": "Serving a batch job",
 }  # fmt: skip
 _NETWORKS = {"drop": "calls left unanswered", "diagnose": "calls answered to learn their purpose"}
 

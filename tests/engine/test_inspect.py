@@ -146,9 +146,9 @@ class TestInspect:
         assert report.problem.params["architecture"] == "arm64"
 
     def test_warnings_do_not_fail_the_step(self, staged: Staged) -> None:
-        report = staged.run(inspect, HandMade(GOOD.layers, {"User": "1000"}))
+        report = staged.run(inspect, HandMade([*GOOD.layers, tar([file("opt/ml/code/main.py")])]))
         assert report.problem is None
-        assert [check.code for check in report.checks if check.outcome is CheckOutcome.WARN] == ["IMAGE-USER"]
+        assert [check.code for check in report.checks if check.outcome is CheckOutcome.WARN] == ["IMAGE-OPT-ML"]
 
     def test_removed_train_is_missing(self, staged: Staged) -> None:
         report = staged.run(inspect, HandMade([*GOOD.layers, tar([file("usr/local/bin/.wh.train")])]))

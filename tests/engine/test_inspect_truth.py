@@ -193,7 +193,8 @@ def test_inspect_says_what_the_engine_does(built: Built, instance: str, name: st
         env=built.image.config.env | start.environment,
     )  # fmt: skip
     found = check_image(replace(built.image, config=config), train=True, serve=False)
-    failing = [check for check in found if check.outcome is CheckOutcome.FAIL]
+    # Another user than root is a rule of SageMaker's: the engine starts it.
+    failing = [check for check in found if check.outcome is CheckOutcome.FAIL and check.code != "IMAGE-USER"]
     assert [check.code for check in failing] == ([start.code] if start.code else [])
     assert really_starts(built, start, instance) is (not start.code)
 

@@ -159,3 +159,11 @@ def test_a_request_that_waits_for_elsewhere_fails(twin: Twin, monkeypatch: pytes
     assert ran.code == "TEST-EGRESS"
     assert "no whole answer after 3 seconds" in ran.check("TEST-EGRESS").evidence[0].text
     assert ran.outcomes()["TEST-REQUEST"] == "pass"
+
+
+def test_a_batch_mode_that_waits_for_elsewhere_fails(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.sandbox.serving.probing.INVOCATION_SECONDS", 3.0)
+    ran = twin.serve("twin-network", "batch")
+    assert ran.code == "TEST-EGRESS", ran.log.text()
+    assert "serve-batch, calls dropped" in ran.check("TEST-EGRESS").evidence[0].text
+    assert ran.outcomes()["TEST-BATCH-RECORDS"] == "pass"

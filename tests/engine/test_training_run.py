@@ -65,11 +65,13 @@ def test_a_careful_algorithm_passes_every_run_with_a_reason_to_be_made(twin: Twi
     assert ran.report.problem is None, ran.log.text()
     # Two hosts are another part's to show.
     assert {code: found for code, found in unusual(ran).items() if code != "TEST-TRAIN-HOSTS"} == {}, ran.log.text()
-    for code in ("TEST-TRAIN-PIPE", "TEST-TRAIN-TUNING", "TEST-TRAIN-STOP", "TEST-TRAIN-EMPTY", "TEST-VALUES-ACCEPTED",
-                 "TEST-VALUES-REASON", "TEST-METRICS-OBJECTIVE", "TEST-MODEL-FILES"):  # fmt: skip
+    for code in ("TEST-TRAIN-PIPE", "TEST-TRAIN-FASTFILE", "TEST-TRAIN-TUNING", "TEST-TRAIN-STOP", "TEST-TRAIN-EMPTY",
+                 "TEST-VALUES-ACCEPTED", "TEST-VALUES-REASON", "TEST-METRICS-OBJECTIVE",
+                 "TEST-MODEL-FILES"):  # fmt: skip
         assert ran.outcomes()[code] == "pass"
-    expected = ["train", "train-pipe", "train-tuning", "train-stop", "train-empty", "train-values-range",
-                "train-values-type", "train-values-missing"]  # fmt: skip
+    expected = ["train", "train-pipe", "train-fastfile", "train-tuning", "train-stop", "train-empty",
+                "train-values-range", "train-values-type", "train-values-missing", "train-values-range-2",
+                "train-values-range-3"]  # fmt: skip
     assert [phase for phase in runs(ran) if phase in expected] == expected
     facts = ran.report.facts["training"]
     assert facts["metrics"] == {"loss": [1.0, 0.5]}
@@ -82,6 +84,10 @@ def test_a_careful_algorithm_passes_every_run_with_a_reason_to_be_made(twin: Twi
     assert told[0] == "epochs=0: ValueError: epochs=0 or rate=0.5 is out of range"
     assert told[1].startswith("rate=not-a-number: ValueError")
     assert told[2] == "label left out: ValueError: label is missing"
+    assert told[3:] == [
+        "rate=2: ValueError: epochs=2 or rate=2.0 is out of range",
+        "epochs=11: ValueError: epochs=11 or rate=0.5 is out of range",
+    ]
     stopped = next(run for run in ran.report.facts["runs"] if run["phase"] == "train-stop")
     assert [mark["kind"] for mark in stopped["marks"]] == ["start", "signal", "end"]
     assert [item.text for item in ran.check("TEST-TRAIN-STOP").evidence][1] == "1 files in /opt/ml/checkpoints"
@@ -105,6 +111,14 @@ def test_a_fastfile_channel_is_mounted_read_only(twin: Twin) -> None:
     assert ran.report.problem is None, ran.log.text()
     assert "read-only: Read-only file system" in ran.log.text()
     assert "data ['test', 'train']" in ran.log.text()
+
+
+def test_training_that_writes_beside_its_data_fails_in_fastfile_mode_alone(twin: Twin) -> None:
+    ran = train(twin, "scratch", modes="File FastFile")
+    assert ran.code == "TEST-TRAIN-FASTFILE", ran.log.text()
+    assert "exit code 1" in ran.report.problem.params["reason"]
+    assert any("Read-only file system" in item.text for item in ran.report.problem.evidence)
+    assert ran.outcomes()["TEST-TRAIN-EXIT"] == "pass"
 
 
 def test_training_that_wants_files_fails_in_pipe_mode_alone(twin: Twin) -> None:
@@ -194,7 +208,9 @@ def test_a_reader_that_stops_in_the_middle_of_a_pipe_is_stopped(twin: Twin, monk
 def test_bad_hyperparameters_that_are_accepted_are_named(twin: Twin) -> None:
     ran = train(twin, "greedy", SupportedHyperParameters=[EPOCHS, RATE, LABEL, FREE[-1]])
     assert ran.outcomes()["TEST-VALUES-ACCEPTED"] == "warn"
-    assert ran.check("TEST-VALUES-ACCEPTED").params["values"] == "epochs=0, rate=not-a-number, label left out"
+    assert ran.check("TEST-VALUES-ACCEPTED").params["values"] == (
+        "epochs=0, rate=not-a-number, label left out, rate=2, epochs=11"
+    )
     assert ran.report.problem is None
 
 
@@ -202,7 +218,7 @@ def test_a_failure_without_a_reason_is_told(twin: Twin) -> None:
     ran = train(twin, "mute", SupportedHyperParameters=[EPOCHS, *FREE[1:]])
     assert ran.outcomes()["TEST-VALUES-ACCEPTED"] == "pass"
     assert ran.outcomes()["TEST-VALUES-REASON"] == "warn"
-    assert ran.check("TEST-VALUES-REASON").params["values"] == "epochs=0, epochs=not-a-number"
+    assert ran.check("TEST-VALUES-REASON").params["values"] == "epochs=0, epochs=not-a-number, epochs=11"
 
 
 def test_a_crash_on_an_empty_channel_is_told(twin: Twin) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import struct
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from workers.sandbox.holder import packets, sniffer, speech
+from workers.sandbox.holder import packets, peers, sniffer, speech
 from workers.sandbox.holder.conversations import MAX_CONVERSATIONS, Conversations, Key
 from workers.sandbox.holder.dns import Addresses, Resolver
 from workers.sandbox.holder.packets import ACK, FIN, RST, SYN, Packet
@@ -173,9 +174,113 @@ def test_a_call_from_port_53_counts_and_an_answer_of_dns_does_not() -> None:
     assert [(one["protocol"], one["port"], one["count"]) for one in attempts] == [("udp", 9999, 2)]
 
 
+OWN, PEER = "10.255.77.1", "10.255.77.2"
+
+
+def test_the_own_address_and_the_peers_are_no_call_to_elsewhere() -> None:
+    recorder = Recorder()
+    recorder.own = frozenset({OWN, PEER})
+    for packet in (
+        packets.tcp(OWN, 40000, OWN, 5555, 1, 0, SYN),
+        packets.tcp(OWN, 5555, OWN, 40000, 1, 2, SYN | ACK),
+        packets.udp(OWN, 40000, PEER, 5555, b"hello"),
+        packets.tcp(OWN, 40000, ELSEWHERE, 5555, 1, 0, SYN),
+    ):
+        recorder.packet(packets._header(packet) + packet.payload)
+    attempts: Any = recorder.as_json()["attempts"]
+    assert [(one["protocol"], one["address"]) for one in attempts] == [("tcp", ELSEWHERE)]
+
+
+def passes(lines: list[sniffer.Line], packet: bytes) -> bool:
+    """Whether a packet socket's filter keeps the packet, as the kernel would run it."""
+    index, loaded = 0, 0
+    labels = {line[0]: number for number, line in enumerate(lines) if line[0]}
+    header = 0
+    while True:
+        _, code, operand, yes, no = lines[index]
+        index += 1
+        if code == sniffer.RETURN:
+            return operand > 0
+        if code == sniffer.LOAD_BYTE and operand < len(packet):
+            loaded = packet[operand]
+        elif code == sniffer.LOAD:
+            is_type = operand == sniffer.PACKET_TYPE
+            loaded = sniffer.PACKET_OUTGOING if is_type else int.from_bytes(packet[operand : operand + 4], "big")
+        elif code == sniffer.LOAD_HALF:
+            loaded = int.from_bytes(packet[operand : operand + 2], "big")
+        elif code == sniffer.HEADER_TO_X:
+            header = (packet[operand] & 15) * 4
+        elif code == sniffer.LOAD_BYTE_X:
+            loaded = packet[header + operand]
+        elif code == sniffer.AND:
+            loaded &= operand
+        else:
+            holds = loaded == operand if code == sniffer.EQUALS else bool(loaded & operand)
+            label = yes if holds else no
+            index = labels[label] if label else index
+
+
+@pytest.mark.parametrize(
+    ("target", "seen"), [(OWN, False), (PEER, False), ("127.0.0.1", False), ("10.255.77.3", True), (ELSEWHERE, True)]
+)
+def test_the_kernel_hands_over_calls_to_elsewhere_alone(target: str, seen: bool) -> None:
+    for packet in (packets.tcp(OWN, 40000, target, 5555, 1, 0, SYN), packets.udp(OWN, 40000, target, 5555, b"x")):
+        data = packets._header(packet) + packet.payload
+        assert passes(sniffer.calls([OWN, PEER]), data) is seen
+        assert passes(sniffer.calls(), data) is (target != "127.0.0.1")
+
+
+def question(name: str, kind: int) -> bytes:
+    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+    return b"\xab\xcd\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + labels + b"\0" + struct.pack("!HH", kind, 1)
+
+
+def test_the_names_of_the_jobs_addresses_are_no_call_to_elsewhere() -> None:
+    recorder = Recorder()
+    resolver = Resolver(recorder, {"algo-1": "127.0.0.1"})
+    resolver.know({"algo-1": OWN, "algo-2": PEER})
+    for name, kind in (("1.77.255.10.in-addr.arpa", 12), ("2.77.255.10.in-addr.arpa", 12), ("algo-2", 28)):
+        reply = resolver.answer(question(name, kind), "169.254.169.253")
+        assert reply is not None
+        assert reply[3] & 15 == 0
+    assert recorder.as_json()["attempts"] == []
+    assert resolver.answer(question("algo-2", 1), "169.254.169.253").endswith(bytes([10, 255, 77, 2]))  # type: ignore[union-attr]
+    resolver.answer(question("3.77.255.10.in-addr.arpa", 12), "169.254.169.253")
+    attempts: Any = recorder.as_json()["attempts"]
+    assert [one["host"] for one in attempts] == ["3.77.255.10.in-addr.arpa"]
+
+
+def test_a_peer_is_reached_while_its_echo_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.2", 0))
+        monkeypatch.setattr(peers, "ECHO", free.getsockname()[1])
+    monkeypatch.setattr(peers, "ECHO_SECONDS", 0.2)
+
+    async def ask() -> list[bool]:
+        echo, found = peers.Echo(), []
+        for on in (False, True, False):
+            await echo.turn("127.0.0.2", on=on)
+            found.append(await asyncio.to_thread(peers._answers, "127.0.0.2", "127.0.0.1"))
+        return found
+
+    assert asyncio.run(ask()) == [False, True, False]
+
+
+def test_a_route_to_a_peer_alone_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers.observe, "interfaces", lambda: ["eth0", "lo"])
+    monkeypatch.setattr(peers, "_source", lambda _: OWN)
+    monkeypatch.setattr(peers, "_answers", lambda address, own: False)
+    assert peers.prove(OWN, {"algo-1": OWN, "algo-2": PEER}, []) == ["algo-2 does not answer"]
+
+
 def test_checksums_and_filters_are_as_the_kernel_wants_them() -> None:
     assert packets.checksum(bytes.fromhex("45000073000040004011b861c0a80001c0a800c7")) == 0
-    for lines in (sniffer.CALLS, sniffer.conversations(""), sniffer.conversations("169.254.169.253")):
+    for lines in (
+        sniffer.calls(),
+        sniffer.calls(["10.255.77.1", "10.255.77.2"]),
+        sniffer.conversations(""),
+        sniffer.conversations("169.254.169.253"),
+    ):
         program = sniffer.assemble(lines)
         count = len(program) // 8
         for number, (code, yes, no, _) in enumerate(struct.iter_unpack("=HBBI", program)):

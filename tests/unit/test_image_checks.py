@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 
 from listings.problems import get
 from listings.reports import CheckOutcome
@@ -185,13 +186,21 @@ class TestKernel:
         ("root", PASS),
         ("root:root", PASS),
         ("0:0", PASS),
-        ("1000", WARN),
-        ("app", WARN),
+        ("1000", FAIL),
+        ("app", FAIL),
+        ("nobody-knows", SKIP),
     ],
 )
 @detects(15, "IMAGE-USER")
-def test_other_users_than_root_warn(user: str, expected: CheckOutcome) -> None:
-    assert outcome(image(program("bin/train"), User=user), "IMAGE-USER") is expected
+def test_other_users_than_root_fail(user: str, expected: CheckOutcome) -> None:
+    accounts = file("etc/passwd", b"app:x:1000:1000::/:\n")
+    assert outcome(image(program("bin/train"), accounts, User=user), "IMAGE-USER") is expected
+
+
+def test_an_operator_can_have_other_users_than_root_only_warn(monkeypatch: pytest.MonkeyPatch) -> None:
+    lenient = settings.SLIPWAY.model_copy(update={"nonroot_user": "warn"})
+    monkeypatch.setattr(settings, "SLIPWAY", lenient)
+    assert outcome(image(program("bin/train"), User="1000"), "IMAGE-USER") is WARN
 
 
 @detects(21, "IMAGE-OPT-ML")

@@ -118,11 +118,14 @@ def _connect(bench: Bench, machines: Sequence[Machine]) -> str:
         one.holder.call("connect", bench.stop, process=two.holder.process)
         for machine in machines:
             machine.holder.call("join", bench.stop, own=HOSTS[machine.name], hosts=HOSTS)
+            machine.holder.call("echo", bench.stop, own=HOSTS[machine.name], on=True)
         away = [*OUTSIDE, *_engine_addresses(bench)]
         for machine in machines:
             found = machine.holder.call("prove", bench.stop, own=HOSTS[machine.name], hosts=HOSTS, away=away)
             if found["wrong"]:
                 return f"on {machine.name}, {'; '.join(found['wrong'][:5])}"
+        for machine in machines:
+            machine.holder.call("echo", bench.stop, own=HOSTS[machine.name], on=False)
     except ProblemError as error:
         return f"the hosts could not be connected: {error.report.params.get('reason', error)}"
     bench.log.line(f"{', '.join(HOSTS)} reach each other, and neither host, gateway nor outside", "slipway")

@@ -206,18 +206,18 @@ def judge_processes(outcome: Outcome, subject: Subject) -> None:
 def judge_memory(outcome: Outcome, subject: Subject, ended: Exit) -> bool:
     """Add the memory check. True where running out of memory explains the end.
 
-    Raises ProblemError TEST-HOST-TOO-SMALL: out of memory where this host gave less than the instance type has.
+    Raises ProblemError TEST-HOST-TOO-SMALL: out of memory where this host gave less than the instance type has, or the
+    type's size is not known.
     """
     profile = subject.profile
     limit = f"{profile.memory_bytes / (1 << 30):.3g}"
-    clamped = any("GiB" in text for text in profile.clamped)
     if not ended.out_of_memory:
         outcome.add(
-            CheckOutcome.SKIP if clamped else CheckOutcome.PASS,
+            CheckOutcome.SKIP if profile.memory_clamped else CheckOutcome.PASS,
             "TEST-MEMORY", phase=outcome.phase, limit_gib=limit, peak_mb=subject.peak_memory >> 20,
         )  # fmt: skip
         return False
-    if clamped:
+    if profile.memory_clamped:
         raise ProblemError("TEST-HOST-TOO-SMALL", instance_type=profile.instance_type, limit_gib=limit)
     report = outcome.failed if ended.code != 0 else outcome.warned
     report(

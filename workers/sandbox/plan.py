@@ -11,14 +11,18 @@ from django.conf import settings
 
 from listings.problems import ProblemError, fill, get
 from listings.reports import ProblemReport
+from listings.spec.models import VersionSpec
 from workers.sandbox.network import Network
 from workers.sandbox.phase import Bench, Outcome
+from workers.steps.contract import Log
 
 #: Problems of a run that a call to nowhere may have caused: then the call itself fails its check.
 BROKEN_RUN = {"TEST-TRAIN-EXIT", "TEST-TRAIN-TIMEOUT", "TEST-TRAIN-IDLE", "TEST-SERVE-EXITED", "TEST-SERVE-PING",
-              "TEST-PIPELINE-START", "TEST-REQUEST", "TEST-REQUEST-TIME", "TEST-BATCH-START"}  # fmt: skip
+              "TEST-PIPELINE-START", "TEST-REQUEST", "TEST-REQUEST-TIME", "TEST-BATCH-START",
+              "TEST-BATCH-RECORDS"}  # fmt: skip
 #: So much of the step's time further runs may have used when they are done, in the worst case.
 SHARE = 0.75
+NO_TIME = "the step has not enough time left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,16 @@ class Plan:
     @property
     def problem(self) -> ProblemReport | None:
         return next((outcome.problem for outcome in self.verdicts if outcome.problem), None)
+
+    @property
+    def broke_calling(self) -> bool:
+        """Whether a phase broke in a way that its own calls may have caused: another phase's calls explain nothing."""
+        return any(
+            outcome.problem is not None
+            and outcome.problem.code in BROKEN_RUN
+            and bool(outcome.outgoing or outcome.lost_calls or outcome.unseen_packets)
+            for outcome in self.verdicts
+        )
 
     @property
     def hung(self) -> str:
@@ -102,7 +116,7 @@ class Plan:
         if code and network is Network.DROP:
             return "it broke already while its calls were refused at once"
         if not self.has_time(longest):
-            return "the step has not enough time left"
+            return NO_TIME
         return ""
 
 
@@ -113,6 +127,20 @@ def broke(outcome: Outcome) -> str:
         return ""
     entry = get(problem.code)
     return f"{outcome.phase}, {outcome.network.words}: {entry.title} ({fill(entry.cause, problem.params)})"
+
+
+def within_the_step(spec: VersionSpec, log: Log) -> VersionSpec:
+    """``spec`` with no more time for training than further runs may use, so that training which goes past its time is
+    told as such, and not as a step that did."""
+    test, most = spec.tests.training, int(SHARE * settings.SLIPWAY.test_timeout_seconds)
+    if test is None or test.timeout_seconds <= most:
+        return spec
+    log.line(
+        f"tests.training.timeout_seconds is {test.timeout_seconds}: training gets {most} s, as this portal ends the "
+        f"whole test after {settings.SLIPWAY.test_timeout_seconds:g} s", "slipway",
+    )  # fmt: skip
+    shorter = test.model_copy(update={"timeout_seconds": most})
+    return spec.model_copy(update={"tests": spec.tests.model_copy(update={"training": shorter})})
 
 
 def diagnosis_limit(limit: float, verdicts: Iterable[Outcome]) -> float:

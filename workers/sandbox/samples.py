@@ -6,6 +6,7 @@ import shutil
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from listings import blobs
 from listings.problems import ProblemError
@@ -28,35 +29,34 @@ class Samples:
         total = 0
         with blobs.open_blob(archive_sha256) as stored, tarfile.open(fileobj=stored, mode="r|*") as archive:
             for member in archive:
-                place = samples._place(member.name, paths) if member.isfile() else None
-                source = archive.extractfile(member) if place else None
-                if place is None or source is None:
+                places = samples._places_of(member.name, paths) if member.isfile() else []
+                source = archive.extractfile(member) if places else None
+                if source is None:
                     continue
                 total += member.size
                 if total > limits.bytes:
                     raise ProblemError("TEST-SAMPLE-SIZE", limit_mb=limits.bytes >> 20)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with place.open("wb") as target:
-                    shutil.copyfileobj(source, target)
+                _write(source, places)
         for path in paths:
             if path not in samples._places:
                 raise ProblemError("TEST-SAMPLE-MISSING", path=path)
         return samples
 
-    def _place(self, name: str, wanted: list[str]) -> Path | None:
+    def _places_of(self, name: str, wanted: list[str]) -> list[Path]:
+        """Where a file of the source belongs: a sample may lie in a directory that is another sample."""
         try:
             clean = safe_name(name, "")
         except UnsafeArchive:
-            return None
+            return []
+        places = []
         for index, path in enumerate(wanted):
             if clean == path:
-                place = self._folder / f"{index}.file" / Path(path).name
-                self._places[path] = place
-                return place
-            if clean.startswith(path.rstrip("/") + "/"):
+                self._places[path] = self._folder / f"{index}.file" / Path(path).name
+                places.append(self._places[path])
+            elif clean.startswith(path.rstrip("/") + "/"):
                 self._places[path] = self._folder / f"{index}.dir"
-                return self._places[path] / clean[len(path.rstrip("/")) + 1 :]
-        return None
+                places.append(self._places[path] / clean[len(path.rstrip("/")) + 1 :])
+        return places
 
     def read(self, path: str) -> bytes:
         """A file sample's content. Raises ProblemError TEST-SAMPLE-MISSING where it is a directory."""
@@ -77,6 +77,18 @@ class Samples:
         if place.is_file():
             return [(place.name, place)]
         return [(str(file.relative_to(place)), file) for file in sorted(place.rglob("*")) if file.is_file()]
+
+
+def _write(source: IO[bytes], places: list[Path]) -> None:
+    """Write a file's content to the first place, and link the others to it: it takes no more room."""
+    first, *others = places
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+    with first.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    for place in others:
+        place.hardlink_to(first)
 
 
 def wanted_by(spec: VersionSpec) -> list[str]:

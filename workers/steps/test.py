@@ -23,14 +23,14 @@ from workers.sandbox.holder_image import ensure_holder_image
 from workers.sandbox.model_files import Limits
 from workers.sandbox.network import Network
 from workers.sandbox.phase import Bench, Outcome
-from workers.sandbox.plan import BROKEN_RUN, Plan, diagnosis_limit
+from workers.sandbox.plan import NO_TIME, Plan, diagnosis_limit, within_the_step
 from workers.sandbox.resources.advisor import advise
 from workers.sandbox.resources.profile import Profile, profile_for
 from workers.sandbox.samples import Samples, wanted_by
 from workers.sandbox.serving import batch, pipeline
 from workers.sandbox.serving import run as serving
 from workers.sandbox.serving.pipeline import Model
-from workers.sandbox.serving.probing import INVOCATION_SECONDS
+from workers.sandbox.serving.probing import INVOCATION_SECONDS, PROBE_SECONDS
 from workers.sandbox.staged import staged_image
 from workers.sandbox.training import probes
 from workers.sandbox.training import run as training
@@ -71,6 +71,7 @@ def execute(context: StepContext) -> StepReport:
 
 
 def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
+    spec = within_the_step(spec, bench.log)
     limits = Limits(settings.SLIPWAY.test_disk_mb << 20, settings.SLIPWAY.test_inodes)
     archive = str(context.facts["fetch"]["archive_sha256"])
     samples = Samples.extract(archive, wanted_by(spec), bench.workdir / "samples", limits)
@@ -88,7 +89,7 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
         profiles["serve"] = profile_for(bench.engine, test_inference.instance_type)
         models = _models(spec.inference, context.facts["fetch"], trained, model_sha256)
         _serve(plan, bench, spec.inference, test_inference, samples, models, profiles["serve"])
-    plan.add(*probes.run(bench, spec, samples, profiles, plan.verdicts))
+    plan.add(*probes.run(bench, spec, samples, profiles, plan.verdicts, plan.has_time))
     if spec.training is not None and plan.problem is None:
         test = spec.tests.training or TrainingTest()
         in_time = plan.has_time(float(test.timeout_seconds))
@@ -131,8 +132,17 @@ def _serve(
     longest = settings.SLIPWAY.ping_deadline_seconds + (len(test.requests) + 1) * INVOCATION_SECONDS
     plan.judge(served, run, longest)
     if not inference.Containers and batch.is_worth_a_run(served):
-        with models[0]() as model:
-            plan.add(batch.run(bench, test, inference, samples, model, profile, served))
+
+        def run_batch(some: Bench) -> Outcome:
+            with models[0]() as model:
+                return batch.run(some, test, inference, samples, model, profile, served)
+
+        longest = settings.SLIPWAY.ping_deadline_seconds + PROBE_SECONDS + INVOCATION_SECONDS
+        if plan.has_time(longest):
+            plan.judge(run_batch(bench), run_batch, longest)
+        else:
+            evidence = (Evidence(NO_TIME, label="not established"),)
+            served.add(CheckOutcome.SKIP, "TEST-BATCH-START", evidence=evidence, reason=f"not started, as {NO_TIME}")
 
 
 def _models(inference: Inference, fetched: Mapping[str, Any], trained: Path | None, sha256: str | None) -> list[Model]:
@@ -163,7 +173,7 @@ def _report(spec: VersionSpec, plan: Plan, profiles: dict[str, Profile], model_s
         calls,
         lost=sum(outcome.lost_calls for outcome in plan.verdicts),
         unseen=sum(outcome.unseen_packets for outcome in plan.verdicts),
-        broken=plan.problem is not None and plan.problem.code in BROKEN_RUN,
+        broken=plan.broke_calling,
         hung=plan.hung,
         notes=[str(skipped) for skipped in plan.skipped],
     )

@@ -59,6 +59,9 @@ def train():
     epochs = check()
     print("channels", {name: each["TrainingInputMode"] for name, each in channels.items()})
     print("data", sorted(os.listdir(data)), "checkpoints", (ml / "checkpoints").exists())
+    if "scratch" in faults:
+        (data / "train" / "scratch").write_text("x")
+        (data / "train" / "scratch").unlink()
     if channels["train"]["TrainingInputMode"] == "FastFile":
         try:
             (data / "train" / "x").write_text("x")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from django.conf import settings
+
 from listings.reports import CheckReport, Evidence
 from workers.images.checks.subject import FAIL, PASS, WARN, Subject, shown, skipped
 from workers.images.kernel import Refusal
@@ -227,13 +229,18 @@ def _user(subject: Subject) -> Iterator[CheckReport]:
     whole = subject.image.config.user
     name, _, group = whole.partition(":")
     params = {"user": shown(whole)}
-    yield CheckReport("IMAGE-USER", PASS if name in ("", "0", "root") else WARN, params)
     missing = [
         f"{what} {word}: no line in /{path}"
         for what, word, path in (("user", name, "etc/passwd"), ("group", group, "etc/group"))
         if word and not word.isdecimal() and not _has_account(subject, f"/{path}", word)
     ]
     unread = [path for path in ("/etc/passwd", "/etc/group") if _is_unread(subject, path)]
+    if name in ("", "0", "root"):
+        yield CheckReport("IMAGE-USER", PASS, params)
+    elif missing and not unread:
+        yield skipped("IMAGE-USER", f"{missing[0]}.")
+    else:
+        yield CheckReport("IMAGE-USER", FAIL if settings.SLIPWAY.nonroot_user == "fail" else WARN, params)
     if missing and unread:
         yield skipped("IMAGE-USER-UNKNOWN", f"{unread[0]} is too large to be read.")
         return

@@ -2,7 +2,7 @@
 
 It knows no name (``refuse``: NXDOMAIN at once), does not answer (``drop``), or gives each name an address that leads
 nowhere (``diagnose``), by which later calls are told apart. The hosts of the job are known in any case, and questions
-about them are not recorded: they are no call to anywhere.
+about them, or about the names of their addresses, are not recorded: they are no call to anywhere.
 """
 
 from __future__ import annotations
@@ -75,7 +75,14 @@ class Resolver:
         """``own``: the names of the job's hosts and their addresses."""
         self._recorder, self._network = recorder, network
         self._addresses = addresses or Addresses()
-        self.own = {"localhost": "127.0.0.1"} | {name.lower(): address for name, address in own.items()}
+        self.own = {"localhost": "127.0.0.1"}
+        self._reverse = set(OWN_REVERSE)
+        self.know(own)
+
+    def know(self, hosts: Mapping[str, str]) -> None:
+        """Hosts of the job and their addresses."""
+        self.own |= {name.lower(): address for name, address in hosts.items()}
+        self._reverse |= {ipaddress.ip_address(address).reverse_pointer for address in hosts.values()}
 
     def datagram(self, packet: Packet, message: bytes) -> Packet | None:
         """The packet that answers a question asked by UDP, None where it stays without."""
@@ -100,7 +107,7 @@ class Resolver:
             self._recorder.add("dns", server, DNS_PORT, hint="a malformed query")
             return None
         question = query[12:end]
-        if name in self.own or name in OWN_REVERSE:
+        if name in self.own or name in self._reverse:
             return _reply(query, question, self.own.get(name, "") if kind == A else "")
         hint = TYPES.get(kind, f"type {kind}")
         self._recorder.add("dns", server, DNS_PORT, host=name, hint=f"{hint} by TCP" if by_tcp else hint)

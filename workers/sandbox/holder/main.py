@@ -1,8 +1,8 @@
 """Reads commands as JSON lines from stdin, answers each as a JSON line on stdout. Ends when stdin closes.
 
 Commands: {"id": any, "do": "request" | "load" | "overhead" | "attempts" | "listening" | "measure" | "contents" |
-"pipes" | "piped" | "restart_clock" | "connect" | "join" | "prove", ...}. Its one argument is the way in which calls
-fail (see profiles.py).
+"pipes" | "piped" | "restart_clock" | "connect" | "join" | "echo" | "prove", ...}. Its one argument is the way in which
+calls fail (see profiles.py).
 The first line written is {"event": "ready", "network": str, "interfaces": [...], "ipv6": bool,
 "process": int}.
 """
@@ -40,6 +40,7 @@ class Holder:
         self.recorder = Recorder(self.addresses.names, self.asked)
         self.resolver = dns.Resolver(self.recorder, {socket.gethostname(): "127.0.0.1"}, network, self.addresses)
         self.pipes = pipes.Pipes()
+        self.echo = peers.Echo()
 
     async def start(self) -> dict[str, Any]:
         """Close the namespace and begin to record. Raises OSError: then no container may be started."""
@@ -47,7 +48,7 @@ class Holder:
         ipv6 = _ipv6_works()
         profiles.close_namespace(self.network, ipv6=ipv6)
         self.send = packets.Injector(ipv6=ipv6)
-        self.sniffer = sniffer.open_sniffer(sniffer.CALLS)
+        self.sniffer = sniffer.open_sniffer(sniffer.calls())
         loop = asyncio.get_running_loop()
         loop.add_reader(self.sniffer, sniffer.drain, self.sniffer, self.recorder.packet)
         if self.network != profiles.DROP:
@@ -117,7 +118,7 @@ class Holder:
             sniffer.drain(self.sniffer, self.recorder.packet, most=1_000_000)
             self.recorder.restart()
             return {}
-        if verb in ("connect", "join", "prove"):
+        if verb in ("connect", "join", "echo", "prove"):
             return await self.peer_command(verb, command)
         raise ValueError(f"unknown command {verb!r}")
 
@@ -125,11 +126,16 @@ class Holder:
         if verb == "connect":
             peers.connect(int(command["process"]))
             return {}
+        if verb == "echo":
+            await self.echo.turn(str(command["own"]), on=bool(command["on"]))
+            return {}
         own, hosts = str(command["own"]), dict(command["hosts"])
         if verb == "prove":
             return {"wrong": await asyncio.to_thread(peers.prove, own, hosts, list(command["away"]))}
         peers.join(own, hosts)
-        self.resolver.own.update(hosts)
+        self.resolver.know(hosts)
+        self.recorder.own = frozenset(hosts.values())
+        sniffer.attach(self.sniffer, sniffer.calls([*hosts.values()]))
         return {}
 
     async def answer(self, line: bytes) -> None:

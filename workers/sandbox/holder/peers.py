@@ -6,17 +6,48 @@ stays local, as before; whoever forces a packet through the cable all the same r
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import os
 import socket
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from . import netlink, observe
 
 CABLE = "eth0"
 NOBODY = 9  # the port "discard"
+ECHO = 7
 TRY_SECONDS = 0.3
+#: A cable that has just been laid may lose the first of them.
+ECHO_TRIES, ECHO_SECONDS = 5, 0.5
 #: What a call to nowhere may end with; also where no answer comes.
 NOT_REACHED = {errno.ECONNREFUSED, errno.EAGAIN, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT}
+
+
+class Echo:
+    """Sends every datagram back to whoever sent it, while it is on. Off before a container starts, whose ports all are
+    its own."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.DatagramTransport | None = None
+
+    async def turn(self, own: str, *, on: bool) -> None:
+        """Raises OSError."""
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+        if on:
+            loop = asyncio.get_running_loop()
+            self._transport, _ = await loop.create_datagram_endpoint(_Returned, local_addr=(own, ECHO))
+
+
+class _Returned(asyncio.DatagramProtocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._transport.sendto(data, addr)
 
 
 def connect(process: int) -> None:
@@ -34,14 +65,16 @@ def join(own: str, hosts: Mapping[str, str]) -> None:
 
 
 def prove(own: str, hosts: Mapping[str, str], away: Iterable[str]) -> list[str]:
-    """What is not as it should be; nothing where only the other hosts are reached. ``away``: addresses of the engine's
-    host, of its gateways, and outside."""
+    """What is not as it should be; nothing where the other hosts, whose ``Echo`` is on, are reached and nothing else.
+    ``away``: addresses of the engine's host, of its gateways, and outside."""
     wrong = []
     if (found := observe.interfaces()) != [CABLE, "lo"]:
         wrong.append(f"the interfaces are {', '.join(found)}")
     for name, address in hosts.items():
         if address != own and _source(address) != own:
             wrong.append(f"{name} is not behind {CABLE}")
+        elif address != own and not _answers(address, own):
+            wrong.append(f"{name} does not answer")
     for address in away:
         # A call to an address that is local comes from that address itself.
         if _source(address) != address:
@@ -50,6 +83,23 @@ def prove(own: str, hosts: Mapping[str, str], away: Iterable[str]) -> list[str]:
         if not NOT_REACHED.issuperset(codes):
             wrong.append(f"{address} answered ({', '.join(errno.errorcode.get(code, 'connected') for code in codes)})")
     return wrong
+
+
+def _answers(address: str, own: str) -> bool:
+    """Whether a datagram comes back from there."""
+    sent = os.urandom(16)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.settimeout(ECHO_SECONDS)
+        probe.bind((own, 0))
+        probe.connect((address, ECHO))
+        for _ in range(ECHO_TRIES):
+            try:
+                probe.send(sent)
+                if probe.recv(len(sent) + 1) == sent:
+                    return True
+            except OSError:  # no answer in time, or refused: try again
+                continue
+    return False
 
 
 def _source(address: str) -> str:

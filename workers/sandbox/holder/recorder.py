@@ -49,6 +49,8 @@ class Recorder:
         self._ask = ask
         self._records: dict[tuple[str, str, str, int], Record] = {}
         self._flows: OrderedDict[tuple[object, ...], None] = OrderedDict()
+        #: Addresses of the job's hosts, this one's included: a call to one of them is no call to elsewhere.
+        self.own: frozenset[str] = frozenset()
         self.overflow = 0
         self.dropped = 0
 
@@ -99,7 +101,7 @@ class Recorder:
 
     def _call(self, packet: Packet) -> None:
         target = packet.target
-        if target.startswith("127.") or target == "::1":
+        if target.startswith("127.") or target == "::1" or target in self.own:
             return
         if packet.protocol == socket.IPPROTO_TCP:
             self._tcp(packet)

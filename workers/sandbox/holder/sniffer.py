@@ -6,7 +6,7 @@ import ctypes
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 RECORD_BYTES = 600  # enough for a question of DNS
 TALK_BYTES = 20 << 10  # more than the window that a conversation offers
@@ -26,14 +26,27 @@ Line = tuple[str, int, int, str, str]
 _OUTGOING: list[Line] = [("", LOAD, PACKET_TYPE, "", ""), ("", EQUALS, PACKET_OUTGOING, "", "drop")]
 _END: list[Line] = [("drop", RETURN, 0, "", "")]
 
-#: What may be a call: to neither 127.0.0.0/8 nor ::1, and of TCP only what opens or accepts a connection.
-CALLS: list[Line] = [
+
+def calls(own: Sequence[str] = ()) -> list[Line]:
+    """What may be a call: to neither 127.0.0.0/8 nor ::1 nor an address of the job's ``own`` hosts, and of TCP only
+    what opens or accepts a connection."""
+    return [*_TO_ELSEWHERE, *(line for address in own for line in _not_to(address)), *_OPENING]
+
+
+def _not_to(address: str) -> list[Line]:
+    number = int.from_bytes(socket.inet_aton(address), "big")
+    return [("", LOAD, 16, "", ""), ("", EQUALS, number, "drop", "")]
+
+
+_TO_ELSEWHERE: list[Line] = [
     *_OUTGOING,
     ("", LOAD_BYTE, 0, "", ""),
     ("", AND, 0xF0, "", ""),
     ("", EQUALS, 0x40, "", "six"),
     ("", LOAD_BYTE, 16, "", ""),
     ("", EQUALS, 127, "drop", ""),
+]
+_OPENING: list[Line] = [
     ("", LOAD_BYTE, 9, "", ""),
     ("", EQUALS, socket.IPPROTO_TCP, "", "keep"),
     ("", LOAD_HALF, 6, "", ""),
@@ -90,14 +103,19 @@ def assemble(lines: Iterable[Line]) -> bytes:
 def open_sniffer(lines: Iterable[Line]) -> socket.socket:
     """Raises OSError."""
     sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-    program = assemble(lines)
-    memory = ctypes.create_string_buffer(program)
-    pointer = struct.pack("HL", len(program) // 8, ctypes.addressof(memory))
-    sniffer.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
+    attach(sniffer, lines)
     sniffer.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER_BYTES)
     sniffer.bind(("lo", ETH_P_ALL))
     sniffer.setblocking(False)
     return sniffer
+
+
+def attach(sniffer: socket.socket, lines: Iterable[Line]) -> None:
+    """Let it see by these lines from now on. Raises OSError."""
+    program = assemble(lines)
+    memory = ctypes.create_string_buffer(program)
+    pointer = struct.pack("HL", len(program) // 8, ctypes.addressof(memory))
+    sniffer.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)
 
 
 def drain(sniffer: socket.socket, take: Callable[[bytes], None], most: int = 512, seconds: float = 5.0) -> bool:

@@ -19,7 +19,8 @@ DISK_RESERVE_BYTES = 1 * GIB
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Limits of one run. ``clamped`` says where this host gives less than the instance type has."""
+    """Limits of one run. ``clamped`` says where this host gives less than the instance type has, or may give less as
+    its size is not known; ``memory_clamped``: whether that is so of memory."""
 
     instance_type: str
     memory_bytes: int
@@ -28,6 +29,7 @@ class Profile:
     disk_bytes: int
     inodes: int
     clamped: tuple[str, ...]
+    memory_clamped: bool = False
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -92,4 +94,5 @@ def profile_for(engine: Engine, instance_type: str) -> Profile:
         disk_bytes=settings.SLIPWAY.test_disk_mb << 20,
         inodes=settings.SLIPWAY.test_inodes,
         clamped=tuple(clamped),
+        memory_clamped=memory > share_memory or (bool(instance_type) and size is None),
     )

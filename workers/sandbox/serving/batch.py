@@ -46,7 +46,7 @@ def run(
     """
     outcome, log = Outcome("serve-batch"), signs.WatchedLog(bench.log)
     bench = replace(bench, log=log)
-    bench.log.section("Inference in batch mode")
+    bench.section("Inference in batch mode")
     known = (served.facts or {}).get("execution_parameters")
     with containers(bench, outcome, profile, MODEL) as (holder, subject, volume):
         place_model(bench, holder, model, profile)

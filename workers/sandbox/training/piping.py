@@ -17,26 +17,28 @@ CODE = "TEST-TRAIN-PIPE"
 MORE_SECONDS = 30.0
 
 
-def piped_channels(setup: Setup) -> list[str]:
+def channels(setup: Setup) -> list[str]:
     """The tested channels that can be read through pipes besides."""
     declared = {channel.Name: channel.SupportedInputModes for channel in setup.training.TrainingChannels}
     return [name for name in setup.test.channels if PIPE in declared.get(name, ()) and setup.mode != PIPE]
 
 
-def run(bench: Bench, setup: Setup, seconds: float) -> Outcome | None:
-    """Train once more through pipes. ``seconds``: how long the verdict run took. None where no channel declares Pipe.
+def limit(setup: Setup, seconds: float) -> float:
+    """Of a run that reads its channels in another mode, in seconds. ``seconds``: how long the verdict run took."""
+    return min(2 * seconds + MORE_SECONDS, float(setup.test.timeout_seconds))
+
+
+def run(bench: Bench, setup: Setup, seconds: float) -> Outcome:
+    """Train once more, with the ``channels`` through pipes.
 
     Raises ProblemError for what is not the seller's, StepStopped.
     """
-    names = piped_channels(setup)
-    if not names:
-        return None
+    names = channels(setup)
     outcome = Outcome("train-pipe")
     bench.log.section("Training in Pipe mode")
 
     def live(holder: Holder, subject: Subject) -> None:
-        limit = min(2 * seconds + MORE_SECONDS, float(setup.test.timeout_seconds))
-        ended = to_end(bench, outcome, holder, subject, limit)
+        ended = to_end(bench, outcome, holder, subject, limit(setup, seconds))
         if not ended.succeeded:
             read = _evidence(names, holder, subject)
             outcome.failed(CODE, read + ended.evidence, reason=f"it {ended.how}", names=", ".join(names))

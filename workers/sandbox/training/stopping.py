@@ -20,6 +20,8 @@ SHORTEST_SECONDS = 1.0
 #: The signal comes after half of the verdict run's time, at most after so long, and not before the first output; what
 #: prints at its end only gets it after three quarters.
 AT_MOST_SECONDS, SILENT_SHARE = 60.0, 0.75
+#: Besides twice the verdict run's time: then it comes in any case.
+MORE_SECONDS = 30.0
 LOOK_SECONDS = 0.1
 KILLED = 137
 
@@ -35,17 +37,32 @@ class Stopped:
     output: dict[str, Any]
 
 
-def run(bench: Bench, setup: Setup, decided: Outcome) -> Outcome | None:
-    """Stop a training in its middle. None where the run that ``decided`` was too short for that, which is said there.
+def is_worth_a_run(decided: Outcome) -> bool:
+    """False where the run that ``decided`` was too short to be stopped in its middle, which is said there."""
+    seconds = float((decided.facts or {})["seconds"])
+    if seconds < SHORTEST_SECONDS:
+        decided.add(CheckOutcome.SKIP, CODE, reason=f"it took {seconds:g} s, too short to be stopped in between")
+        return False
+    return True
+
+
+def latest(seconds: float) -> float:
+    """When the signal comes at the latest, also to a training that prints nothing this time."""
+    return 2 * seconds + MORE_SECONDS
+
+
+def limit(seconds: float) -> float:
+    return latest(seconds) + GRACE_SECONDS
+
+
+def run(bench: Bench, setup: Setup, decided: Outcome) -> Outcome:
+    """Stop a training in its middle.
 
     As a job with checkpoints, which a Spot job is. A long one gets the tuning job's parameter besides.
     Raises ProblemError for what is not the seller's, StepStopped.
     """
     verdict = decided.facts or {}
     seconds = float(verdict["seconds"])
-    if seconds < SHORTEST_SECONDS:
-        decided.add(CheckOutcome.SKIP, CODE, reason=f"it took {seconds:g} s, too short to be stopped in between")
-        return None
     outcome = Outcome("train-stop")
     bench.log.section("Training, stopped in its middle")
     job = setup.job().with_checkpoints()
@@ -85,6 +102,8 @@ def _until_its_middle(subject: Subject, verdict: dict[str, Any]) -> Exit | None:
     waits = first is not None and first < late
     while (ended := subject.tick(LOOK_SECONDS)) is None:
         if subject.seconds >= middle and (subject.pump.lines or (not waits and subject.seconds >= late)):
+            return None
+        if subject.seconds >= latest(seconds):
             return None
     return ended
 

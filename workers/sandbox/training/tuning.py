@@ -30,27 +30,32 @@ def is_long(seconds: float) -> bool:
     return seconds > LONG_SECONDS
 
 
-def run(bench: Bench, setup: Setup, seconds: float) -> Outcome | None:
-    """Train once more as a tuning job would. ``seconds``: how long the verdict run took. None where it cannot be tuned,
-    or takes too long for one more run.
+def is_worth_a_run(training: Training, seconds: float) -> bool:
+    """Whether it can be tuned, and takes no longer than one more run may."""
+    return bool(objective(training)) and not is_long(seconds)
+
+
+def limit(seconds: float) -> float:
+    return 2 * seconds + MORE_SECONDS
+
+
+def run(bench: Bench, setup: Setup, seconds: float) -> Outcome:
+    """Train once more as a tuning job would. ``seconds``: how long the verdict run took.
 
     Raises ProblemError for what is not the seller's, StepStopped.
     """
-    name = objective(setup.training)
-    if not name or is_long(seconds):
-        return None
     outcome = Outcome("train-tuning")
     bench.log.section(f"Training with {TUNING_PARAMETER}")
 
     def live(holder: Holder, subject: Subject) -> None:
-        ended = to_end(bench, outcome, holder, subject, 2 * seconds + MORE_SECONDS)
+        ended = to_end(bench, outcome, holder, subject, limit(seconds))
         if ended.exit is None:
             # Past twice its time: that tells of a busy host as well.
             outcome.add(CheckOutcome.SKIP, CODE, evidence=ended.evidence, how=ended.how)
         else:
             judge(outcome, ended)
 
-    run_job(bench, outcome, setup, setup.job().with_values({TUNING_PARAMETER: name}), live)
+    run_job(bench, outcome, setup, setup.job().with_values({TUNING_PARAMETER: objective(setup.training)}), live)
     return outcome
 
 
