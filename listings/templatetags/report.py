@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from django import template
-from django.utils.html import conditional_escape, escape, format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from listings.templatetags.slipway import duration, memory, size
-from listings.twin import compare, drawn, plots
-from listings.twin.document import Call
+from listings.twin import compare, drawn, phases, plots
+from listings.twin.document import Call, SkippedRun
 
 register = template.Library()
 _CODE = re.compile(r"`([^`]+)`")
@@ -56,12 +55,19 @@ def width_of(share: float | None) -> float:
 
 @register.filter
 def phase(name: str) -> str:
-    return drawn.phase_title(str(name))
+    return phases.phase_title(str(name))
 
 
 @register.filter
 def network(name: str) -> str:
     return {"drop": "left unanswered", "diagnose": "answered, to learn more"}.get(str(name), "refused")
+
+
+@register.filter
+def skipped_run(run: SkippedRun) -> str:
+    """A run that was not made, with the reason."""
+    how = drawn.network_words(run.network)
+    return f"{phases.phase_title(run.phase)}{', ' + how if how else ''}: {run.reason or 'no reason was recorded'}"
 
 
 @register.filter
@@ -83,11 +89,6 @@ def instruction(line: str) -> str:
 @register.filter
 def price(dollars: float | None) -> str:
     return "—" if dollars is None else f"${dollars:.3f}".rstrip("0").rstrip(".")
-
-
-@register.simple_tag
-def step_words(titles: dict[str, str], key: str) -> Any:
-    return conditional_escape(titles.get(key, key))
 
 
 @register.simple_tag
