@@ -107,8 +107,8 @@ ASKS: Mapping[str, str] = {**_SOURCE, **_IMAGE, **_BOTH_RUNS, **_TRAINING, **_SE
 UNJUDGED: Mapping[str, str] = {
     "TEST-MEMORY": "This host gave {limit_gib} GiB, less than the instance type has. During {phase} the peak was "
     "{peak_mb} MiB.",
-    "TEST-SIZE": "This host runs less than {instance_type} has: {clamped}. What was seen of memory and speed proves "
-    "nothing for it.",
+    "TEST-SIZE": "This host runs less than {instance_type} has, so what was seen of memory and speed proves nothing "
+    "for it.",
     "TEST-INSTANCE": "What the run showed does not tell for {types}.",
     "TEST-TRAIN-TUNING": "With that hyperparameter training {how}, which a busy host may explain.",
     "TEST-INPUT-TYPE": "Nothing is known of requests of type {content_type}: {reason}.",

@@ -14,6 +14,8 @@ from listings.twin.document import Call, SkippedRun
 
 register = template.Library()
 _CODE = re.compile(r"`([^`]+)`")
+#: The classic builder writes the digest of what it copied in place of its name.
+_COPIED = re.compile(r"\b((?:file|dir|multi):[0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 @register.filter
@@ -34,6 +36,12 @@ def figure(value: float | None, unit: str) -> str:
 @register.filter
 def ms(value: float | None) -> str:
     return "—" if value is None else plots.short_ms(value)
+
+
+@register.filter
+def moment(seconds: float) -> str:
+    """When a mark was made: marks a fraction of a second apart are told apart."""
+    return f"{seconds:.1f} s" if seconds < 100 else str(duration(seconds))
 
 
 @register.filter
@@ -78,7 +86,7 @@ def place(call: Call) -> str:
 @register.filter
 def instruction(line: str) -> str:
     """A layer's instruction as the Dockerfile has it."""
-    words = line.strip()
+    words = _COPIED.sub(r"\1…", line.strip())
     for prefix in ("/bin/sh -c #(nop)", "/bin/sh -c"):
         if words.startswith(prefix):
             rest = words[len(prefix) :].strip()

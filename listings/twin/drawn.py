@@ -99,8 +99,9 @@ def _moments(run: TwinRun, calls: Sequence[Call]) -> list[plots.Moment]:
     seen = [call for call in of_run if call.first_seconds is not None][:_CALLS_MARKED]
     found += [("call", call.first_seconds or 0, f"calls {place(call)}", call.log_line) for call in seen]
     rank = {kind: index for index, kind in enumerate(_FIRST)}
-    found.sort(key=lambda each: rank.get(each[0], len(rank)))
-    kept = sorted(found[: plots.MOST_MARKERS], key=lambda each: each[1])
+    first = sorted(range(len(found)), key=lambda index: rank.get(found[index][0], len(rank)))[: plots.MOST_MARKERS]
+    # Marks of one moment stay in the order in which they were made.
+    kept = sorted((found[index] for index in sorted(first)), key=lambda each: each[1])
     return [plots.Moment(max(0.0, at), text, _TONES.get(kind, "plain"), line) for kind, at, text, line in kept]
 
 

@@ -305,7 +305,7 @@ def _layer(layer: Facts, whole_size: float) -> Layer:
     packages = [row for row in items(layer.get("packages"), MAX_PACKAGES) if isinstance(row, list) and len(row) >= 3]
     return Layer(
         line=text(layer.get("created_by"), LINE), bytes=size, bytes_compressed=number(layer.get("bytes_compressed")),
-        share=round(min(1.0, max(0.0, (size or 0) / whole_size)), 4) if whole_size else 0.0,
+        share=round(min(1.0, max(0.0, (size or 0) / whole_size)), 8) if whole_size else 0.0,
         files=whole(layer.get("files")), package_count=whole(layer.get("package_count")),
         packages=tuple(Package(manager=text(p[0]), name=text(p[1]), version=text(p[2])) for p in packages),
         largest=files(layer.get("largest"), MAX_LARGEST),

@@ -54,7 +54,7 @@ def test_a_skip_says_what_was_asked_and_why_it_is_not_known_and_no_more() -> Non
     ("TEST-MEMORY", {"phase": "serving", "limit_gib": "3", "peak_mb": "512"},
      "This host gave 3 GiB, less than the instance type has. During serving the peak was 512 MiB."),
     ("TEST-SIZE", {"instance_type": "ml.m5.large", "clamped": "2 of 4 vCPU"},
-     "This host runs less than ml.m5.large has: 2 of 4 vCPU. What was seen of memory and speed proves nothing for it."),
+     "This host runs less than ml.m5.large has, so what was seen of memory and speed proves nothing for it."),
     ("TEST-INPUT-TYPE", {"reason": "the step has no time left"}, "The step has no time left."),
     ("TEST-MEMORY-GROWTH", {}, ""),
 ])  # fmt: skip
