@@ -170,10 +170,12 @@ def hostile() -> dict[str, Any]:
             "differences": HOSTILE, "bytes": 10**400}  # fmt: skip
     return {
         "training": {"exit_code": None, "seconds": "12", "failure": HOSTILE * 500, "model_bytes": 5,
-                     "model_listing": [[HOSTILE, 1], "odd", [1]] * 400,
+                     "model_listing": [[HOSTILE, 1], "odd", [1]] * 400, "output_files": HOSTILE,
+                     "output_listing": [[HOSTILE, HOSTILE]] * 400,
                      "metrics": {HOSTILE: [1, "nan", None, 3], "one": 4}, "metric_series": {HOSTILE: [[1, 2], [3], 4]}},
         "inference": {"requests": [wild] * 300, "load": {"histogram": [[1, -5], ["x", 2], [3, 10**20]], "p50_ms": "7"},
-                      "execution_parameters": {HOSTILE: {"a": HOSTILE}}, "memory_growth": {"first_bytes": -1}},
+                      "execution_parameters": {HOSTILE: {"a": HOSTILE}}, "memory_growth": {"first_bytes": -1},
+                      "pipeline": [{"name": HOSTILE, "port": HOSTILE, "first_ping_seconds": "x"}, "odd"] * 200},
         "outgoing": [call(HOSTILE, hint=HOSTILE, details={HOSTILE: HOSTILE}, phase=HOSTILE)] * 500,
         "runs": [{"phase": HOSTILE, "network": HOSTILE, "marks": [mark(1, HOSTILE, HOSTILE, 3)] * 300,
                   "resources": {"seconds": list(range(5000)), "cpu": [1.0] * 5000, "memory": ["x"] * 5000,
@@ -183,4 +185,7 @@ def hostile() -> dict[str, Any]:
         "advice": {"cheapest": [HOSTILE], "price_date": {"a": 1}},
         "peak_memory_bytes": "much",
         "profile": {"clamped": HOSTILE},
+        "profiles": {"train": {"instance_type": HOSTILE, "cpus": "x"}, "serve": HOSTILE},
+        "hosts": [{"host": HOSTILE, "exit_code": HOSTILE}, 5] * 200,
+        "runs_skipped": [{"phase": HOSTILE, "network": HOSTILE, "reason": HOSTILE}] * 300,
     }  # fmt: skip

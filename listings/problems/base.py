@@ -29,7 +29,8 @@ class NextAction(StrEnum):
 class Problem:
     """``title`` is one short sentence, ``cause`` says what happened, ``remedy`` what to change,
     ``source`` where the rule comes from (a document and section), ``holds`` the sentence shown when a
-    check of this code passes (empty for problems that are not checks)."""
+    check of this code passes (empty for problems that are not checks). ``asks`` and ``unjudged`` are the words of a
+    check that was skipped (listings/problems/questions.py)."""
 
     code: str
     owner: Owner
@@ -39,6 +40,8 @@ class Problem:
     next_action: NextAction
     source: str = ""
     holds: str = ""
+    asks: str = ""
+    unjudged: str = ""
 
 
 def fix_and_rebuild(
@@ -51,11 +54,11 @@ def fix_and_rebuild(
 
 class _Named(dict[str, str]):
     def __missing__(self, key: str) -> str:
-        return f"{{{key}}}"
+        return "…"
 
 
 def fill(template: str, params: Mapping[str, str]) -> str:
-    """``template`` with its ``{names}`` replaced; unknown names stay visible."""
+    """``template`` with its ``{names}`` replaced; an ellipsis stands for a value that is not known."""
     return template.format_map(_Named(params))
 
 

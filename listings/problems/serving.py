@@ -269,7 +269,7 @@ _SIGNS = (
     fix_and_rebuild(
         "TEST-MODEL-WRITE",
         "The server writes to the model directory",
-        "/opt/ml/model is read-only while serving, and the log of the {phase} run says: {line}",
+        "/opt/ml/model is read-only while serving, and the log of {phase} says: {line}",
         "Write to /tmp instead, caches and compiled files included: set the variables that name their directories, "
         "such as HF_HOME, MPLCONFIGDIR, NUMBA_CACHE_DIR or TRITON_CACHE_DIR.",
         _HOSTING,
@@ -278,8 +278,8 @@ _SIGNS = (
     fix_and_rebuild(
         "TEST-PRIVILEGES",
         "The server wants rights that it does not get",
-        "Neither SageMaker nor this test gives a container more rights, FUSE or more shared memory; the log of the "
-        "{phase} run says: {line}",
+        "Neither SageMaker nor this test gives a container more rights, FUSE or more shared memory; the log of "
+        "{phase} says: {line}",
         "Do without mounts and privileged calls. For shared memory use files in /tmp, or fewer worker processes of a "
         "data loader.",
         _ISOLATION,

@@ -39,7 +39,7 @@ _BOTH_RUNS = (
         "During {phase} the kernel killed a process for going past {limit_gib} GiB (peak {peak_mb} MiB).",
         "Choose an instance type with more memory in tests, or use less: smaller batches, fewer workers.",
         _SLIPWAY,
-        "The {phase} run stayed within {limit_gib} GiB of memory (peak {peak_mb} MiB).",
+        "It stayed within {limit_gib} GiB of memory during {phase} (peak {peak_mb} MiB).",
     ),
     fix_and_rebuild(
         "TEST-DISK",

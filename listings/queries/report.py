@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Exists, OuterRef
@@ -10,13 +11,22 @@ from django.db.models import Exists, OuterRef
 from listings import problems
 from listings.access import Permission, can
 from listings.models import Attempt, Check, Run
-from listings.problems import Problem
+from listings.queries.checks import evidence_of, told, words_of
 from listings.services import verdicts
 from listings.states import RELEASE_DONE, RELEASE_OPEN, STEP_UNSUCCESSFUL, RunState, StepName, StepState
 from listings.twin import drawn, reading
 from listings.twin.compare import compare
 from listings.twin.differences import DIFFERENCES
-from listings.twin.document import CheckItem, Comparison, DifferenceItem, EvidenceItem, Report, RunId
+from listings.twin.document import (
+    CheckItem,
+    Comparison,
+    DifferenceItem,
+    EvidenceItem,
+    Profile,
+    Report,
+    RunId,
+    StageItem,
+)
 from listings.twin.stages import stage_of
 from listings.twin.verdict import stages_of, verdict_of
 
@@ -39,13 +49,16 @@ def report_of(run: Run) -> Report:
     tested = all(name in attempts and attempts[name].step.state == StepState.SUCCEEDED for name in judged)
     verdict = verdict_of(checks, is_active=run.state == RunState.ACTIVE, is_tested=tested)
     digest = reading.text(verdicts.staged_image(facts).get("digest"))
+    trained = reading.training(test)
     return Report(
         run=_run_id(run), attempts={name: attempt.number for name, attempt in attempts.items()},
         verdict=verdict, stages=stages_of(checks), checks=checks,
-        training=reading.training(test), inference=reading.inference(test), batch=reading.batch(test),
+        training=trained, inference=reading.inference(test), batch=reading.batch(test),
         outgoing=calls, outgoing_more=more,
         peak_memory_bytes=reading.number(test.get("peak_memory_bytes")), profile=reading.profile(test),
-        runs=reading.twin_runs(test), advice=reading.advice(test),
+        profiles=reading.profiles(test), runs=reading.twin_runs(test), runs_more=reading.runs_more(test),
+        runs_skipped=reading.runs_skipped(test), hosts=reading.hosts(test),
+        models=reading.models(facts.get(StepName.FETCH, {}), trained), advice=reading.advice(test),
         image=reading.image(facts.get(StepName.INSPECT, {}), digest, system),
         differences=tuple(DifferenceItem(**row._asdict()) for row in DIFFERENCES),
     )  # fmt: skip
@@ -77,33 +90,23 @@ def _checks(attempts: dict[str, Attempt]) -> list[CheckItem]:
     return sorted(found, key=lambda check: _ORDER[check.outcome])
 
 
-def _entry(code: str) -> Problem:
-    """The catalogue's entry; one without texts for a code that an older release of Slipway knew."""
-    try:
-        return problems.get(code)
-    except KeyError:
-        return Problem(code, problems.Owner.SELLER, code, "", "", problems.NextAction.FIX_AND_REBUILD)
-
-
 def _item(check: Check, attempt: Attempt) -> CheckItem:
-    entry, passed = _entry(check.code), check.outcome == "pass"
-    texts = [entry.holds or entry.title, "", ""] if passed else [entry.title, entry.cause, entry.remedy]
-    title, cause, remedy = (problems.fill(text, check.params) for text in texts)
+    entry, words = problems.entry_of(check.code), words_of(check)
+    action = entry.next_action.value if check.outcome in ("warn", "fail") else ""
     return CheckItem(
         code=check.code, stage=stage_of(check.code, attempt.step.name), outcome=check.outcome,  # type: ignore[arg-type]
-        owner=entry.owner.value, step=attempt.step.name, attempt=attempt.number, title=title, cause=cause,
-        remedy="" if check.outcome == "skip" else remedy,
-        next_action="" if check.outcome in ("pass", "skip") else entry.next_action.value, source=entry.source,
-        evidence=tuple(_evidence(check.evidence)), patch=check.patch,
+        owner=entry.owner.value, step=attempt.step.name, attempt=attempt.number, title=words.title, cause=words.cause,
+        remedy=words.remedy, next_action=action, source=entry.source,
+        evidence=tuple(_evidence(evidence_of(check, words))), patch=check.patch,
     )  # fmt: skip
 
 
 def _ended(attempt: Attempt) -> CheckItem:
-    entry, params = _entry(attempt.problem_code), attempt.problem_params
+    entry = problems.entry_of(attempt.problem_code)
+    words = told(entry.code, "fail", attempt.problem_params)
     return CheckItem(
         code=entry.code, stage=stage_of(entry.code, attempt.step.name), outcome="fail", owner=entry.owner.value,
-        step=attempt.step.name, attempt=attempt.number, title=problems.fill(entry.title, params),
-        cause=problems.fill(entry.cause, params), remedy=problems.fill(entry.remedy, params),
+        step=attempt.step.name, attempt=attempt.number, title=words.title, cause=words.cause, remedy=words.remedy,
         next_action=entry.next_action.value, source=entry.source, evidence=tuple(_evidence(attempt.problem_evidence)),
     )  # fmt: skip
 
@@ -117,19 +120,37 @@ def _evidence(recorded: Any) -> Iterator[EvidenceItem]:
 # The pages.
 
 
+@dataclass(frozen=True, slots=True)
+class StageGroup:
+    """What is worth reading of one stage at AWS: its failures, then its warnings, then what was not judged."""
+
+    stage: StageItem
+    checks: tuple[CheckItem, ...]
+    skipped: tuple[CheckItem, ...]
+
+
+def groups_of(report: Report) -> list[StageGroup]:
+    """Stages that fail come first, then those that warn, each in the order in which AWS comes to them."""
+    found = []
+    for stage in report.stages:
+        own = [check for check in report.checks if check.stage == stage.key]
+        told = tuple(check for check in own if check.outcome in ("fail", "warn"))
+        skipped = tuple(check for check in own if check.outcome == "skip")
+        if told or skipped:
+            found.append(StageGroup(stage, told, skipped))
+    return sorted(found, key=lambda group: _ORDER[group.checks[0].outcome if group.checks else "skip"])
+
+
 def report_page(user: Any, run: Run) -> dict[str, Any]:
     report = report_of(run)
-    by_stage = [(stage, [check for check in report.checks if check.stage == stage.key]) for stage in report.stages]
+    groups, passed = groups_of(report), _passed(report)
     return _places(run) | {
-        "report": report,
-        "failing": _of(report, "fail"), "warning": _of(report, "warn"), "skipped": _of(report, "skip"),
-        "passed_by_stage": [
-            (stage, [check for check in checks if check.outcome == "pass"])
-            for stage, checks in by_stage if any(check.outcome == "pass" for check in checks)
-        ],
+        "report": report, "groups": groups, "first": _first(groups),
+        "passed_by_stage": [(stage, passed[stage.key]) for stage in report.stages if stage.key in passed],
         "stages": [stage for stage in report.stages if stage.outcome],
-        "stage_titles": {stage.key: stage.title for stage in report.stages},
-        "retryable": _retryable(user, run), "test_number": report.attempts.get(StepName.TEST, 1),
+        "worth_reading": frozenset(group.stage.key for group in groups),
+        "run_as": _run_as(report), "retryable": _retryable(user, run),
+        "test_number": report.attempts.get(StepName.TEST, 1),
         "resources": drawn.resources(report),
         "metrics": drawn.metrics(report.training.metrics) if report.training else [],
         "latency": drawn.latency(report.inference.load) if report.inference else None,
@@ -137,13 +158,35 @@ def report_page(user: Any, run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _run_as(report: Report) -> list[tuple[str, Profile]]:
+    """The size that each phase was run at, one where both had the same."""
+    found = list(report.profiles.items())
+    if len({profile for _, profile in found}) == 1:
+        return [("", found[0][1])]
+    return found or ([("", report.profile)] if report.profile else [])
+
+
+def _passed(report: Report) -> dict[str, list[CheckItem]]:
+    """What passes, by stage."""
+    found: dict[str, list[CheckItem]] = {}
+    for check in report.checks:
+        if check.outcome == "pass":
+            found.setdefault(check.stage, []).append(check)
+    return found
+
+
+def _first(groups: Sequence[StageGroup]) -> dict[str, str]:
+    """The stage to look at first for each outcome that is worth reading."""
+    first: dict[str, str] = {}
+    for group in groups:
+        for check in (*group.checks, *group.skipped):
+            first.setdefault(check.outcome, group.stage.key)
+    return first
+
+
 def _places(run: Run) -> dict[str, Any]:
     version = run.version
     return {"team": version.listing.team, "listing": version.listing, "version": version, "run": run}
-
-
-def _of(report: Report, outcome: str) -> list[CheckItem]:
-    return [check for check in report.checks if check.outcome == outcome]
 
 
 def _retryable(user: Any, run: Run) -> frozenset[str]:

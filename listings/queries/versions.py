@@ -11,6 +11,7 @@ from django.db.models import Q
 from listings import problems
 from listings.access import Permission, can
 from listings.models import Attempt, Check, CommitStatus, ListingSource, Run, Step, Version
+from listings.queries.checks import evidence_of, words_of
 from listings.queries.report import version_part
 from listings.reports import CheckOutcome
 from listings.services import planning, verdicts
@@ -33,7 +34,8 @@ class StepRow:
 
 @dataclass(frozen=True, slots=True)
 class ShownCheck:
-    """A check with its texts filled in. ``title`` and ``cause`` say what holds when it passes."""
+    """A check with its texts filled in. ``title`` says what holds when it passes, and what was asked when it was
+    skipped."""
 
     check: Check
     step: str
@@ -41,6 +43,7 @@ class ShownCheck:
     cause: str
     remedy: str
     source: str
+    evidence: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +71,9 @@ def show_problem(attempt: Attempt) -> ShownProblem | None:
 
 
 def show_check(check: Check) -> ShownCheck:
-    entry = problems.get(check.code)
-    passed = check.outcome == CheckOutcome.PASS
-    title = entry.holds if passed and entry.holds else entry.title
-    return ShownCheck(
-        check, check.attempt.step.name, problems.fill(title, check.params),
-        "" if passed else problems.fill(entry.cause, check.params),
-        "" if passed else problems.fill(entry.remedy, check.params), entry.source,
-    )  # fmt: skip
+    words, source = words_of(check), problems.entry_of(check.code).source
+    evidence = evidence_of(check, words)
+    return ShownCheck(check, check.attempt.step.name, words.title, words.cause, words.remedy, source, evidence)
 
 
 def steps_of(owner: Any) -> list[StepRow]:

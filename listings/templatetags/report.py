@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from django import template
-from django.utils.html import conditional_escape, escape, format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from listings.templatetags.slipway import duration, memory, size
-from listings.twin import compare, drawn, plots
-from listings.twin.document import Call
+from listings.twin import compare, drawn, phases, plots
+from listings.twin.document import Call, SkippedRun
 
 register = template.Library()
 _CODE = re.compile(r"`([^`]+)`")
+#: The classic builder writes the digest of what it copied in place of its name.
+_COPIED = re.compile(r"\b((?:file|dir|multi):[0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 @register.filter
@@ -38,6 +39,12 @@ def ms(value: float | None) -> str:
 
 
 @register.filter
+def moment(seconds: float) -> str:
+    """When a mark was made: marks a fraction of a second apart are told apart."""
+    return f"{seconds:.1f} s" if seconds < 100 else str(duration(seconds))
+
+
+@register.filter
 def percent(share: float | None) -> str:
     """``0.614`` as ``61 %``."""
     if share is None:
@@ -56,12 +63,19 @@ def width_of(share: float | None) -> float:
 
 @register.filter
 def phase(name: str) -> str:
-    return drawn.phase_title(str(name))
+    return phases.phase_title(str(name))
 
 
 @register.filter
 def network(name: str) -> str:
     return {"drop": "left unanswered", "diagnose": "answered, to learn more"}.get(str(name), "refused")
+
+
+@register.filter
+def skipped_run(run: SkippedRun) -> str:
+    """A run that was not made, with the reason."""
+    how = drawn.network_words(run.network)
+    return f"{phases.phase_title(run.phase)}{', ' + how if how else ''}: {run.reason or 'no reason was recorded'}"
 
 
 @register.filter
@@ -72,7 +86,7 @@ def place(call: Call) -> str:
 @register.filter
 def instruction(line: str) -> str:
     """A layer's instruction as the Dockerfile has it."""
-    words = line.strip()
+    words = _COPIED.sub(r"\1…", line.strip())
     for prefix in ("/bin/sh -c #(nop)", "/bin/sh -c"):
         if words.startswith(prefix):
             rest = words[len(prefix) :].strip()
@@ -83,11 +97,6 @@ def instruction(line: str) -> str:
 @register.filter
 def price(dollars: float | None) -> str:
     return "—" if dollars is None else f"${dollars:.3f}".rstrip("0").rstrip(".")
-
-
-@register.simple_tag
-def step_words(titles: dict[str, str], key: str) -> Any:
-    return conditional_escape(titles.get(key, key))
 
 
 @register.simple_tag

@@ -79,6 +79,14 @@ class TwinRun(Part):
     resources: Resources = Resources()
 
 
+class SkippedRun(Part):
+    """A further run, such as one that leaves calls unanswered, that was not made."""
+
+    phase: str
+    network: str
+    reason: str
+
+
 class Call(Part):
     phase: str
     network: str
@@ -113,6 +121,29 @@ class Training(Part):
     model_unpacked_bytes: float | None = None
     model_listing: tuple[ModelFile, ...] = ()
     metrics: tuple[MetricSeries, ...] = ()
+    output_files: int | None = None
+    output_bytes: float | None = None
+    output_listing: tuple[ModelFile, ...] = Field((), description="What would become output.tar.gz.")
+
+
+class ModelArchive(Part):
+    """A model.tar.gz that was served: made by training, or brought along by a model package."""
+
+    origin: Literal["training", "source"]
+    container: str = Field("", description="The container of a pipeline that it belongs to.")
+    bytes: float | None
+    unpacked_bytes: float | None = None
+    sha256: str = ""
+    files: int | None = None
+    listing: tuple[ModelFile, ...] = ()
+
+
+class Host(Part):
+    """One of the hosts of a distributed training."""
+
+    host: str
+    exit_code: int | None
+    seconds: float | None
 
 
 class RequestItem(Part):
@@ -149,6 +180,13 @@ class MemoryGrowth(Part):
     last_bytes: float | None
 
 
+class PipelineContainer(Part):
+    name: str
+    port: int | None
+    first_ping_seconds: float | None
+    exit_code: int | None
+
+
 class Inference(Part):
     first_ping_seconds: float | None
     stop_seconds: float | None
@@ -157,6 +195,7 @@ class Inference(Part):
     load: Load | None = None
     memory_growth: MemoryGrowth | None = None
     execution_parameters: dict[str, str] | None = None
+    pipeline: tuple[PipelineContainer, ...] = Field((), description="In the order in which they answered /ping.")
 
 
 class BatchRecord(Part):
@@ -260,7 +299,12 @@ class Report(Part):
     outgoing_more: int = Field(0, description="Calls that are recorded but not listed here.")
     peak_memory_bytes: float | None = None
     profile: Profile | None = None
+    profiles: dict[str, Profile] = Field({}, description="By phase, train or serve, where they are recorded.")
     runs: tuple[TwinRun, ...] = ()
+    runs_more: int = Field(0, description="Runs that are recorded but not listed here.")
+    runs_skipped: tuple[SkippedRun, ...] = ()
+    hosts: tuple[Host, ...] = ()
+    models: tuple[ModelArchive, ...] = ()
     advice: Advice = Advice()
     image: Image | None = None
     differences: tuple[DifferenceItem, ...] = ()

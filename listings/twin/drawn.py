@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from listings.twin import plots
 from listings.twin.document import Call, Load, MetricSeries, Report, TwinRun
+from listings.twin.phases import phase_title
 
 TABLE_ROWS = 40
 _CALLS_MARKED = 5
@@ -16,12 +17,6 @@ _TONES = {
 }  # fmt: skip
 #: Marks that stay where there is no room for all of them, first things first.
 _FIRST = ("out-of-memory", "ping", "call", "signal", "load", "end", "start")
-_PHASES = {
-    "train": "Training", "train-pipe": "Training in Pipe mode", "train-values": "Training with wrong values",
-    "train-fastfile": "Training in FastFile mode", "train-stop": "Training, stopped",
-    "train-empty": "Training with an empty channel", "train-tuning": "Training in a tuning job",
-    "train-hosts": "Training on two hosts", "serve": "Serving", "serve-batch": "Serving a batch job",
-}  # fmt: skip
 _NETWORKS = {"drop": "calls left unanswered", "diagnose": "calls answered to learn their purpose"}
 
 
@@ -41,11 +36,6 @@ class Drawn:
     @property
     def markers(self) -> tuple[plots.Marker, ...]:
         return self.charts[0].markers if self.charts else ()
-
-
-def phase_title(phase: str) -> str:
-    """A run's phase in words; one that is not known by its own name."""
-    return _PHASES.get(phase) or phase.replace("-", " ").capitalize()
 
 
 def network_words(network: str) -> str:
@@ -109,8 +99,9 @@ def _moments(run: TwinRun, calls: Sequence[Call]) -> list[plots.Moment]:
     seen = [call for call in of_run if call.first_seconds is not None][:_CALLS_MARKED]
     found += [("call", call.first_seconds or 0, f"calls {place(call)}", call.log_line) for call in seen]
     rank = {kind: index for index, kind in enumerate(_FIRST)}
-    found.sort(key=lambda each: rank.get(each[0], len(rank)))
-    kept = sorted(found[: plots.MOST_MARKERS], key=lambda each: each[1])
+    first = sorted(range(len(found)), key=lambda index: rank.get(found[index][0], len(rank)))[: plots.MOST_MARKERS]
+    # Marks of one moment stay in the order in which they were made.
+    kept = sorted((found[index] for index in sorted(first)), key=lambda each: each[1])
     return [plots.Moment(max(0.0, at), text, _TONES.get(kind, "plain"), line) for kind, at, text, line in kept]
 
 

@@ -208,12 +208,12 @@ def _ticks_along(
 
 
 def _markers(moments: Sequence[Moment], across: Callable[[float], float]) -> list[Marker]:
-    """The moments with their numbers, in as many rows as it takes that none covers another (four at most)."""
-    ends = [-_BADGE * 2.0] * 4
+    """The moments with their numbers, in as many rows as it takes that none covers another."""
+    ends = [-_BADGE * 2.0] * MOST_MARKERS
     placed = []
     for index, moment in enumerate(moments[:MOST_MARKERS], 1):
         x = across(moment.seconds)
-        row = next((row for row, last in enumerate(ends) if x - last >= _BADGE), ends.index(min(ends)))
+        row = next(row for row, last in enumerate(ends) if x - last >= _BADGE)
         ends[row] = x
         placed.append(Marker(x, 9.0 + row * _BADGE, index, moment))
     return placed

@@ -12,6 +12,7 @@ from listings.twin.document import (
     Batch,
     BatchRecord,
     Call,
+    Host,
     Image,
     Inference,
     Instance,
@@ -20,18 +21,23 @@ from listings.twin.document import (
     Mark,
     MemoryGrowth,
     MetricSeries,
+    ModelArchive,
     ModelFile,
     Package,
+    PipelineContainer,
     Profile,
     RequestItem,
     Resources,
+    SkippedRun,
     Training,
     TwinRun,
 )
 
 Facts = Mapping[str, Any]
 
-MAX_RUNS, MAX_MARKS, MAX_SAMPLES = 12, 60, 600
+#: A distributed, tunable algorithm with Pipe mode that calls out while it trains and serves has 16 runs.
+MAX_RUNS, MAX_MARKS, MAX_SAMPLES = 24, 60, 600
+MAX_HOSTS, MAX_CONTAINERS = 20, 15
 MAX_CALLS, MAX_REQUESTS, MAX_LAYERS = 200, 100, 200
 MAX_FILES, MAX_PACKAGES, MAX_LARGEST = 200, 200, 10
 MAX_METRICS, MAX_POINTS, MAX_BINS = 40, 200, 60
@@ -96,6 +102,26 @@ def twin_runs(facts: Facts) -> tuple[TwinRun, ...]:
     )
 
 
+def runs_more(facts: Facts) -> int:
+    """How many more runs are recorded than ``twin_runs`` lists."""
+    recorded = facts.get("runs")
+    return max(0, len(recorded) - MAX_RUNS) if isinstance(recorded, list) else 0
+
+
+def runs_skipped(facts: Facts) -> tuple[SkippedRun, ...]:
+    return tuple(
+        SkippedRun(phase=text(row.get("phase")), network=text(row.get("network")), reason=text(row.get("reason"), LINE))
+        for row in rows(facts.get("runs_skipped"), MAX_RUNS)
+    )
+
+
+def hosts(facts: Facts) -> tuple[Host, ...]:
+    return tuple(
+        Host(host=text(row.get("host")), exit_code=whole(row.get("exit_code")), seconds=number(row.get("seconds")))
+        for row in rows(facts.get("hosts"), MAX_HOSTS)
+    )
+
+
 def _marks(run: Facts) -> Iterator[Mark]:
     for mark in rows(run.get("marks"), MAX_MARKS):
         seconds = number(mark.get("seconds"))
@@ -150,6 +176,33 @@ def training(facts: Facts) -> Training | None:
         model_sha256=text(found.get("model_sha256")), model_files=whole(found.get("model_files")),
         model_unpacked_bytes=number(found.get("model_unpacked_bytes")),
         model_listing=files(found.get("model_listing"), MAX_FILES), metrics=tuple(_metrics(found)),
+        output_files=whole(found.get("output_files")), output_bytes=number(found.get("output_bytes")),
+        output_listing=files(found.get("output_listing"), MAX_FILES),
+    )  # fmt: skip
+
+
+def models(fetched: Facts, trained: Training | None) -> tuple[ModelArchive, ...]:
+    """What was served: the archive that training made, else those of the source."""
+    if trained is not None:
+        if not trained.model_bytes:
+            return ()
+        return (
+            ModelArchive(
+                origin="training", bytes=trained.model_bytes, unpacked_bytes=trained.model_unpacked_bytes,
+                sha256=trained.model_sha256, files=trained.model_files, listing=trained.model_listing,
+            ),
+        )  # fmt: skip
+    named = list(mapping(fetched.get("artifacts")).items())[:MAX_CONTAINERS]
+    if named:
+        return tuple(_archive(mapping(facts), "", text(name)) for name, facts in named)
+    return (_archive(fetched, "artifact_"),) if fetched.get("artifact_sha256") else ()
+
+
+def _archive(facts: Facts, prefix: str, container: str = "") -> ModelArchive:
+    return ModelArchive(
+        origin="source", container=container, bytes=number(facts.get(f"{prefix}bytes")),
+        unpacked_bytes=number(facts.get(f"{prefix}unpacked_bytes")), sha256=text(facts.get(f"{prefix}sha256")),
+        files=whole(facts.get(f"{prefix}files")), listing=files(facts.get(f"{prefix}listing"), MAX_FILES),
     )  # fmt: skip
 
 
@@ -174,6 +227,14 @@ def inference(facts: Facts) -> Inference | None:
         execution_parameters={
             text(key): text(value) for key, value in list(parameters.items())[:MAX_PARAMETERS]
         } if isinstance(parameters, Mapping) else None,
+        pipeline=tuple(map(_container, rows(found.get("pipeline"), MAX_CONTAINERS))),
+    )  # fmt: skip
+
+
+def _container(row: Facts) -> PipelineContainer:
+    return PipelineContainer(
+        name=text(row.get("name")), port=whole(row.get("port")), exit_code=whole(row.get("exit_code")),
+        first_ping_seconds=number(row.get("first_ping_seconds")),
     )  # fmt: skip
 
 
@@ -244,7 +305,7 @@ def _layer(layer: Facts, whole_size: float) -> Layer:
     packages = [row for row in items(layer.get("packages"), MAX_PACKAGES) if isinstance(row, list) and len(row) >= 3]
     return Layer(
         line=text(layer.get("created_by"), LINE), bytes=size, bytes_compressed=number(layer.get("bytes_compressed")),
-        share=round(min(1.0, max(0.0, (size or 0) / whole_size)), 4) if whole_size else 0.0,
+        share=round(min(1.0, max(0.0, (size or 0) / whole_size)), 8) if whole_size else 0.0,
         files=whole(layer.get("files")), package_count=whole(layer.get("package_count")),
         packages=tuple(Package(manager=text(p[0]), name=text(p[1]), version=text(p[2])) for p in packages),
         largest=files(layer.get("largest"), MAX_LARGEST),
@@ -269,7 +330,17 @@ def _instance(row: Facts) -> Instance:
 
 
 def profile(facts: Facts) -> Profile | None:
-    found = mapping(facts.get("profile"))
+    return _profile(facts.get("profile"))
+
+
+def profiles(facts: Facts) -> dict[str, Profile]:
+    """By phase; empty for a run whose worker recorded one for all."""
+    found = ((text(phase), _profile(row)) for phase, row in list(mapping(facts.get("profiles")).items())[:4])
+    return {phase: each for phase, each in found if each is not None}
+
+
+def _profile(value: Any) -> Profile | None:
+    found = mapping(value)
     if not found:
         return None
     return Profile(

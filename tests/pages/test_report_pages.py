@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from io import BytesIO
 from typing import Any
@@ -53,7 +54,7 @@ def document(client: Client, run: Run, page: str, model: Any) -> Any:
 
 def text_of(page: str) -> str:
     main = page[page.index("<main") : page.index("</main>")]
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", main))
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", main)))
 
 
 def test_a_passed_run_says_so_first_and_shows_what_was_measured(signed_in: Client, run: Run) -> None:
@@ -66,10 +67,97 @@ def test_a_passed_run_says_so_first_and_shows_what_was_measured(signed_in: Clien
                  "One line is 81 % of your image", "RUN pip install", "libtorch_cpu.so", "Where this test differs",
                  "first good ping", "MULTI_RECORD", "MultiRecord, 100 records", "590 MiB → 612 MiB"):  # fmt: skip
         assert part in words, part
-    assert page.index('id="skipped"') < page.index('id="figures"') < page.index('id="passed"')
+    assert page.index('id="stage-instance"') < page.index('id="figures"') < page.index('id="passed"')
     assert page.count('<svg class="trace is-wide') == page.count('<svg class="trace is-small') == 6
     assert "style=" not in page[page.index("<main") : page.index("</main>")]
     assert f"{address(run, '')}#test-1-L6" in page
+
+
+def test_a_skip_shows_its_question_and_its_reason_and_no_fault(signed_in: Client, run: Run) -> None:
+    skips = (
+        flow.CheckReport("TEST-MEMORY", flow.CheckOutcome.SKIP, {"phase": "serve", "limit_gib": "3", "peak_mb": "512"}),
+        flow.CheckReport(
+            "TEST-MEMORY-GROWTH", flow.CheckOutcome.SKIP, {"reason": "too few requests were sent"},
+            (twin_facts.Evidence("too few requests were sent", "not established"),),
+        ),
+    )  # fmt: skip
+    flow.run_through(run, test=flow.StepReport(twin_facts.tested(), skips))
+    shown = [signed_in.get(address(run, page)).content.decode() for page in ("twin/", "")]
+    told = " ".join(
+        f"{check['title']} {check['cause']}" for check in document(signed_in, run, "twin.json", Report)["checks"]
+    )
+    for words in (*map(text_of, shown), told):
+        assert "Not judged: whether the container stays within the instance type's memory" in words
+        assert "During serving the peak was 512 MiB." in words
+        assert words.count("oo few requests were sent") == 1
+        assert "ran out of memory" not in words
+        assert "Memory grows" not in words
+        assert "{" not in words
+
+
+def test_the_checks_stand_by_stage_and_what_fails_comes_first(signed_in: Client, run: Run) -> None:
+    reports = twin_facts.failing()
+    test = reports["test"]
+    more = (
+        flow.CheckReport("TEST-TRAIN-METRICS", flow.CheckOutcome.WARN, {"missing": "loss", "count": "1"}),
+        flow.CheckReport("TEST-BAD-BODY", flow.CheckOutcome.FAIL, {"reason": "it ended"}), twin_facts.SKIPPED,
+    )  # fmt: skip
+    reports["test"] = flow.StepReport(test.facts, (*test.checks, *more), problem=test.problem)
+    for name in ("fetch", "build", "inspect", "scan", "test"):
+        flow.end(run, name, reports.get(name))
+    page = signed_in.get(address(run)).content.decode()
+    assert re.findall(r'<h2[^>]* id="stage-([a-z]+)"', page) == ["network", "invocations", "training", "instance"]
+    at = [page.index(part) for part in ("check-TEST-BAD-BODY-", "check-TEST-PAYLOAD-", 'id="stage-training"')]
+    assert at == sorted(at)  # a stage has its warnings behind its failures
+    assert 'href="#stage-network"' in page
+    assert page.count("What is called never answers") == 2  # in the answer, and where the stage's checks stand
+
+
+def test_the_facts_of_hosts_pipelines_further_runs_and_archives_are_shown(signed_in: Client, run: Run) -> None:
+    tested = twin_facts.tested(
+        training=None,
+        hosts=[{"host": "algo-1", "exit_code": 0, "seconds": 3.5}, {"host": "algo-2", "exit_code": None}],
+        runs_skipped=[{"phase": "serve", "network": "drop", "reason": "the step has not enough time left"}],
+        profiles={"train": {"instance_type": "ml.m5.large", "memory_bytes": 8 << 30, "cpus": 2.0, "clamped": []},
+                  "serve": {"instance_type": "ml.c5.xlarge", "memory_bytes": 3 << 30, "cpus": 4.0,
+                            "clamped": ["3 of 8 GiB"]}},
+        runs=[twin_facts.run(phase, 4.0, 1e8, []) for phase in ("serve", "train-values-range", *["train"] * 24)],
+    )  # fmt: skip
+    tested["inference"] |= {"pipeline": [{"name": "features", "port": 8081, "first_ping_seconds": 0.5, "exit_code": 0}]}
+    fetched = {"artifact_sha256": "5e" * 32, "artifact_bytes": 1200, "artifact_unpacked_bytes": 3000,
+               "artifact_files": 1, "artifact_listing": [["weights.bin", 3000]]}  # fmt: skip
+    flow.run_through(run, fetch=flow.StepReport(fetched), test=flow.StepReport(tested))
+    words = text_of(signed_in.get(address(run)).content.decode())
+    for part in ("Trained on 2 hosts", "exit 0 after 3.5 s", "stopped", "Containers of the pipeline", "port 8081",
+                 "Serving, calls left unanswered: the step has not enough time left", "Trained as", "Served as",
+                 "ml.c5.xlarge", "weights.bin", "from the source", "Training with a value out of its range",
+                 "2 more runs recorded than shown here"):  # fmt: skip
+        assert part in words, part
+    found = document(signed_in, run, "twin.json", Report)
+    assert [len(found[key]) for key in ("hosts", "runs_skipped", "profiles", "models", "runs")] == [2, 1, 2, 1, 24]
+    assert (found["runs_more"], found["inference"]["pipeline"][0]["port"]) == (2, 8081)
+
+
+def test_what_training_left_beside_its_model_is_listed(signed_in: Client, run: Run) -> None:
+    trained = twin_facts.TRAINING | {"output_files": 1, "output_bytes": 4, "output_listing": [["report.txt", 4]]}
+    flow.run_through(run, test=flow.StepReport(twin_facts.tested(training=trained)))
+    words = text_of(signed_in.get(address(run)).content.decode())
+    assert "would become output.tar.gz" in words
+    assert "report.txt" in words
+    assert document(signed_in, run, "twin.json", Report)["training"]["output_listing"] == [
+        {"path": "report.txt", "bytes": 4}
+    ]
+
+
+def test_a_type_with_another_processor_is_not_called_too_small(signed_in: Client, run: Run) -> None:
+    row = {"instance_type": "ml.c6g.large", "use": "realtime", "fits": False, "measured": False,
+           "reason": "it has an ARM processor, and the image is made for amd64"}  # fmt: skip
+    flow.run_through(run, test=flow.StepReport(twin_facts.tested(advisor=[row])))
+    words = text_of(signed_in.get(address(run)).content.decode())
+    assert "it has an ARM processor" in words
+    assert "Does not fit" in words
+    assert "Too small" not in words
+    assert "calculated" not in words
 
 
 def test_a_failed_run_says_what_aws_would_say_and_how_to_mend_it(signed_in: Client, run: Run) -> None:

@@ -236,6 +236,7 @@ def test_each_container_of_a_pipeline_has_its_own_archive_from_the_source(fetche
     assert report.problem is None
     (name, kept), *others = report.facts["artifacts"].items()
     assert (name, kept["bytes"], others) == ("model", len(MODEL), [])
+    assert (kept["unpacked_bytes"], kept["files"], len(kept["listing"])) == (2, 1, 1)
     assert report.facts["artifact_sha256"] is None
     assert report.facts["artifact_unpacked_bytes"] == 2
     assert "each container of a pipeline names its own" in log
@@ -260,6 +261,7 @@ def test_files_of_a_file_manager_in_the_artifacts_are_warned_about(fetched):
     assert (check.outcome, check.params["count"], check.evidence[0].text) == (CheckOutcome.WARN, "1", "._a")
     assert "COPYFILE_DISABLE=1" in check.patch
     assert report.facts["artifact_unpacked_bytes"] == 4
+    assert (report.facts["artifact_files"], report.facts["artifact_listing"]) == (1, [["a", 3]])
     report, _ = fetched(source, Kind.MODEL_PACKAGE, MODEL)
     assert {check.outcome for check in report.checks if "ARTIFACT" in check.code} == {CheckOutcome.PASS}
 

@@ -30,7 +30,13 @@ def refusal(*entries: Entry, packed: bool = True) -> str:
 
 def test_good_archive() -> None:
     found = look(("./model.json", b"{}"), ("weights/a", b"12345"), link("latest", "weights/a"))
-    assert found == ArtifactContents(files=3, bytes=7, wrapper="")
+    assert found == ArtifactContents(files=3, bytes=7, wrapper="", listing=(("model.json", 2), ("weights/a", 5)))
+
+
+def test_only_the_first_files_are_listed_and_none_of_a_file_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifact, "MOST_LISTED", 2)
+    found = look(("._a", b"x"), ("a", b"x"), ("b", b"xy"), ("c", b"x"))
+    assert (found.files, found.listing) == (3, (("a", 1), ("b", 2)))
 
 
 @pytest.mark.parametrize(("names", "wrapper"), [

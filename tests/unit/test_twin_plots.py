@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from listings.templatetags.report import instruction, moment, percent
+from listings.templatetags.slipway import duration
 from listings.twin import drawn, plots, reading
 from tests import twin_facts
 
@@ -164,3 +166,28 @@ def test_a_run_that_recorded_its_marks_alone_still_has_its_time_axis() -> None:
     chart = plots.timeline("t", (), (), [plots.Moment(mark["seconds"], mark["text"]) for mark in marks], 660)
     assert [tick.label for tick in chart.time_ticks][-1] == "3 s"
     assert chart.top < chart.bottom < chart.height
+
+
+def test_many_marks_of_one_moment_do_not_cover_each_other() -> None:
+    moments = [plots.Moment(1.0 + index / 1000, f"request {index}") for index in range(9)]
+    placed = plots.timeline("t", (0, 25), [], moments, 350).markers
+    assert len({marker.y for marker in placed}) == 9
+
+
+def test_marks_of_one_moment_keep_the_order_in_which_they_were_made() -> None:
+    marks = [twin_facts.mark(2.0, "payload", "6 MiB"), twin_facts.mark(2.0, "signal", "SIGTERM")]
+    runs = reading.twin_runs({"runs": [twin_facts.run("serve", 3.0, 1e6, marks)]})
+    shown = drawn.main_resources(runs, ())
+    assert shown is not None
+    assert [marker.moment.text for marker in shown.markers] == ["6 MiB", "SIGTERM"]
+
+
+def test_a_digest_that_the_builder_wrote_is_shortened_and_a_tiny_layer_is_not_nothing() -> None:
+    line = "/bin/sh -c #(nop) COPY file:" + "ab" * 32 + " in /opt/program/"
+    assert instruction(line) == "COPY file:abababababab… in /opt/program/"
+    assert percent(0.000004) == "< 1 %"
+
+
+def test_marks_a_fraction_of_a_second_apart_are_told_apart() -> None:
+    assert (moment(0.0), moment(10.67), moment(10.85)) == ("0.0 s", "10.7 s", "10.8 s")
+    assert moment(600) == duration(600)

@@ -10,7 +10,7 @@ import pytest
 
 from listings import problems
 from listings.problems import image, serving, testing, training
-from listings.twin import differences, reading, stages
+from listings.twin import differences, phases, reading, stages
 from listings.twin.compare import RULES, compare
 from listings.twin.document import CheckItem, Comparison, Report, RunId, schema_of
 from listings.twin.verdict import stages_of, verdict_of
@@ -47,7 +47,7 @@ def item(code: str, outcome: str, **more: Any) -> CheckItem:
     return CheckItem(code=code, outcome=outcome, **(fields | more))  # type: ignore[arg-type]
 
 
-def report(*checks: CheckItem, **facts: Any) -> Report:
+def report(*checks: CheckItem, fetched: dict[str, Any] | None = None, **facts: Any) -> Report:
     test = twin_facts.tested(**facts)
     calls, more = reading.calls(test)
     run = RunId(team="acme", listing="trees", listing_name="Trees", kind="Algorithm", version="1.0.0", run=1,
@@ -56,7 +56,8 @@ def report(*checks: CheckItem, **facts: Any) -> Report:
         run=run, attempts={"test": 1}, verdict=verdict_of(checks, is_active=False, is_tested=True),
         stages=stages_of(checks), checks=checks, training=reading.training(test), inference=reading.inference(test),
         outgoing=calls, outgoing_more=more, peak_memory_bytes=reading.number(test.get("peak_memory_bytes")),
-        runs=reading.twin_runs(test), image=reading.image(twin_facts.INSPECT, "sha256:ab", ""),
+        runs=reading.twin_runs(test), models=reading.models(fetched or {}, reading.training(test)),
+        image=reading.image(twin_facts.INSPECT, "sha256:ab", ""),
     )  # fmt: skip
 
 
@@ -98,7 +99,10 @@ def test_hostile_facts_are_read_within_bounds() -> None:
     facts = twin_facts.hostile()
     calls, more = reading.calls(facts)
     assert (len(calls), more) == (reading.MAX_CALLS, 300)
-    assert len(reading.twin_runs(facts)) == reading.MAX_RUNS
+    assert (len(reading.twin_runs(facts)), reading.runs_more(facts)) == (reading.MAX_RUNS, 16)
+    assert len(reading.runs_skipped(facts)) == reading.MAX_RUNS
+    assert 0 < len(reading.hosts(facts)) <= reading.MAX_HOSTS
+    assert set(reading.profiles(facts)) == {"train"}
     assert all(len(run.resources.memory) == 0 for run in reading.twin_runs(facts))
     read = reading.inference(facts)
     assert read is not None
@@ -108,6 +112,8 @@ def test_hostile_facts_are_read_within_bounds() -> None:
     trained = reading.training(facts)
     assert trained is not None
     assert len(trained.model_listing) <= reading.MAX_FILES
+    assert len(trained.output_listing) <= reading.MAX_FILES
+    assert 0 < len(read.pipeline) <= reading.MAX_CONTAINERS
     assert reading.advice(facts).cheapest == {}
     assert reading.profile(facts) is not None
 
@@ -121,7 +127,38 @@ def test_old_facts_leave_things_unknown(facts: dict[str, Any]) -> None:
     assert reading.calls(facts) == ((), 0)
     assert reading.twin_runs(facts) == ()
     assert reading.advice(facts).instances == ()
+    assert (reading.hosts(facts), reading.runs_skipped(facts), reading.profiles(facts)) == ((), (), {})
+    assert (reading.models({}, None), reading.runs_more(facts)) == ((), 0)
     assert reading.image({}, "", "") is None
+
+
+def test_a_whole_distributed_algorithm_that_calls_out_is_shown_with_every_run() -> None:
+    runs = [twin_facts.run(phase, 1.0, 1e6, []) for phase in phases.PHASES]
+    runs += [twin_facts.run(phase, 1.0, 1e6, [], each) for phase in ("train", "serve") for each in ("drop", "diagnose")]
+    shown = reading.twin_runs({"runs": runs})
+    assert [run.phase for run in shown] == [run["phase"] for run in runs]
+    assert reading.runs_more({"runs": runs}) == 0
+
+
+def test_the_archive_of_a_model_package_is_read_from_the_source() -> None:
+    fetched = {"artifact_sha256": "5e" * 32, "artifact_bytes": 1200, "artifact_unpacked_bytes": 3000,
+               "artifact_files": 1, "artifact_listing": [["model.json", 3000]]}  # fmt: skip
+    [found] = reading.models(fetched, None)
+    assert (found.origin, found.bytes, found.files) == ("source", 1200, 1)
+    assert found.listing[0].path == "model.json"
+    parts = reading.models({"artifacts": {"one": {"bytes": 5}, "two": {"bytes": 7, "listing": [["a", 1]]}}}, None)
+    assert [(part.container, part.bytes, len(part.listing)) for part in parts] == [("one", 5, 0), ("two", 7, 1)]
+
+
+@pytest.mark.parametrize("fetched", [
+    {"artifact_sha256": "ab", "artifact_bytes": 9_000_000},
+    {"artifacts": {"one": {"bytes": 4_000_000}, "two": {"bytes": 5_000_000}}},
+])  # fmt: skip
+def test_the_archives_of_model_packages_are_compared(fetched: dict[str, Any]) -> None:
+    before = report(training=None, fetched={"artifact_sha256": "cd", "artifact_bytes": 1_000_000})
+    found = compare(before, report(training=None, fetched=fetched))
+    [figure] = [figure for figure in found.figures if figure.key == "model_bytes"]
+    assert (figure.before, figure.after, figure.regression) == (1_000_000, 9_000_000, True)
 
 
 def test_a_run_compared_with_itself_is_the_same() -> None:

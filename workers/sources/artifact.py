@@ -20,19 +20,20 @@ MAX_LINKS = 20_000
 
 #: What file managers leave beside the files: attributes, views, thumbnails.
 _JUNK = re.compile(r"(?:^|/)(?:\._[^/]*|\.DS_Store|__MACOSX|Thumbs\.db|desktop\.ini)(?:/|$)")
-MOST_JUNK = 20
+MOST_JUNK, MOST_LISTED = 20, 200
 
 
 @dataclass(frozen=True, slots=True)
 class ArtifactContents:
     """``wrapper`` is the one directory that holds everything, or empty. ``bytes`` after unpacking. ``junk``: the first
-    names, of ``junk_count``, that a desktop's file manager has left."""
+    names, of ``junk_count``, that a desktop's file manager has left. ``listing``: the first files, (name, bytes)."""
 
     files: int
     bytes: int
     wrapper: str
     junk: tuple[str, ...] = ()
     junk_count: int = 0
+    listing: tuple[tuple[str, int], ...] = ()
 
 
 def examine(artifact: IO[bytes], packed: int, name: str, check: Callable[[], None]) -> ArtifactContents:
@@ -69,6 +70,7 @@ class _Found:
         self.at_root = False
         self.links: dict[str, str] = {}
         self.junk: list[str] = []
+        self.listing: list[tuple[str, int]] = []
 
     def add(self, member: Member, name: str) -> None:
         if member.kind is Kind.SYMLINK:
@@ -89,8 +91,11 @@ class _Found:
                 self.tops.add(name.partition("/")[0])
             self.at_root = self.at_root or "/" not in name
         # Reading to the end is what proves that the archive is whole.
+        before = self.bytes
         while member.content is not None and (chunk := member.content.read(CHUNK)):
             self.bytes += len(chunk)
+        if member.content is not None and len(self.listing) < MOST_LISTED and not _JUNK.search(name):
+            self.listing.append((shown(name), self.bytes - before))
 
     def contents(self) -> ArtifactContents:
         for name, target in self.links.items():
@@ -101,4 +106,5 @@ class _Found:
         wrapper = min(self.tops) if len(self.tops) == 1 and not self.at_root else ""
         # TensorFlow Serving looks for directories that are named by a version.
         wrapper = "" if wrapper.isdecimal() else wrapper
-        return ArtifactContents(self.files, self.bytes, wrapper, tuple(self.junk), self.junk_count)
+        junk, listing = tuple(self.junk), tuple(self.listing)
+        return ArtifactContents(self.files, self.bytes, wrapper, junk, self.junk_count, listing)

@@ -1,7 +1,7 @@
 """fetch: from an upload, a Git repository or an image's bundle to one normalised archive, a checked spec and artifact.
 
 Establishes ``archive_sha256, archive_bytes, files, spec, artifact_sha256, artifact_bytes, artifact_unpacked_bytes,
-artifacts, commit``, and for an image ``image`` (see ``workers.sources.image.stage``).
+artifact_files, artifact_listing, artifacts, commit``, and for an image ``image`` (see ``workers.sources.image.stage``).
 """
 
 from __future__ import annotations
@@ -147,9 +147,9 @@ def _artifacts(
 ) -> dict[str, Any]:
     """The model's own archives, checked: the uploaded one, else those in the source, as facts.
 
-    ``artifact_sha256`` and ``artifact_bytes`` are those of the one archive, None where there is none;
-    ``artifacts`` has the same of each container of a pipeline that has one. ``artifact_unpacked_bytes`` is the sum of
-    all, None where there is none.
+    ``artifact_sha256``, ``artifact_bytes``, ``artifact_files`` and ``artifact_listing`` (name and bytes of its first
+    files) are those of the one archive, None or missing where there is none; ``artifacts`` has the same of each
+    container of a pipeline that has one. ``artifact_unpacked_bytes`` is the sum of all, None where there is none.
     """
     facts: dict[str, Any] = {
         "artifact_sha256": None, "artifact_bytes": None, "artifact_unpacked_bytes": None, "artifacts": {},
@@ -164,17 +164,22 @@ def _artifacts(
     context.log.section("Model artifacts")
     if not links:
         name, blob = _one_artifact(context, spec, normal, archive)
-        unpacked = _examine(context, name, blob, checks)
-        return facts | {
-            "artifact_sha256": blob.sha256, "artifact_bytes": blob.size, "artifact_unpacked_bytes": unpacked,
-        }  # fmt: skip
+        contents = _examine(context, name, blob, checks)
+        return facts | {f"artifact_{key}": value for key, value in _archive_facts(blob, contents).items()}
     for link in links:
         if link.artifact is not None:
             name, blob = _in_source(link.artifact, normal, archive)
-            unpacked = _examine(context, name, blob, checks)
-            facts["artifact_unpacked_bytes"] = (facts["artifact_unpacked_bytes"] or 0) + unpacked
-            facts["artifacts"][link.ContainerHostname] = {"sha256": blob.sha256, "bytes": blob.size}
+            contents = _examine(context, name, blob, checks)
+            facts["artifact_unpacked_bytes"] = (facts["artifact_unpacked_bytes"] or 0) + contents.bytes
+            facts["artifacts"][link.ContainerHostname] = _archive_facts(blob, contents)
     return facts
+
+
+def _archive_facts(blob: Blob, contents: ArtifactContents) -> dict[str, Any]:
+    return {
+        "sha256": blob.sha256, "bytes": blob.size, "unpacked_bytes": contents.bytes, "files": contents.files,
+        "listing": [list(file) for file in contents.listing],
+    }  # fmt: skip
 
 
 def _why_unused(kind: str, is_pipeline: bool, in_image: bool) -> str:
@@ -185,8 +190,8 @@ def _why_unused(kind: str, is_pipeline: bool, in_image: bool) -> str:
     return "the spec says that the image holds the model" if in_image else ""
 
 
-def _examine(context: StepContext, name: str, blob: Blob, checks: list[CheckReport]) -> int:
-    """Add the checks of one archive; returns its unpacked bytes. Raises ProblemError SOURCE-BAD-ARTIFACT."""
+def _examine(context: StepContext, name: str, blob: Blob, checks: list[CheckReport]) -> ArtifactContents:
+    """Add the checks of one archive; returns what is in it. Raises ProblemError SOURCE-BAD-ARTIFACT."""
     with blobs.open_blob(blob.sha256) as content:
         contents = examine(content, blob.size, name, context.stop.check)
     context.log.line(
@@ -194,7 +199,7 @@ def _examine(context: StepContext, name: str, blob: Blob, checks: list[CheckRepo
     )
     checks += [CheckReport(code, CheckOutcome.PASS) for code in ("SOURCE-NO-ARTIFACT", "SOURCE-BAD-ARTIFACT")]
     checks += _layout(contents, name)
-    return contents.bytes
+    return contents
 
 
 def _layout(contents: ArtifactContents, name: str) -> list[CheckReport]:
