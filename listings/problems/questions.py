@@ -65,6 +65,7 @@ _TRAINING = {
     "TEST-MODEL-FILES": "whether all of /opt/ml/model goes into model.tar.gz",
     "TEST-METRICS-OBJECTIVE": "whether the objective of a tuning job can be read",
     "TEST-TRAIN-PIPE": "whether training works in Pipe mode",
+    "TEST-TRAIN-FASTFILE": "whether training works in FastFile mode",
     "TEST-TRAIN-TUNING": "whether training accepts the hyperparameter that a tuning job adds",
     "TEST-TRAIN-STOP": "whether training takes notice of SIGTERM",
     "TEST-TRAIN-EMPTY": "whether training copes with an empty channel",

@@ -23,7 +23,10 @@ PHASES: Mapping[str, str] = {
 
 
 def phase_title(phase: str) -> str:
-    """A run's phase in words; one that is not known by its own name."""
+    """A run's phase in words, also the second and further ones of a kind; one that is not known by its own name."""
+    kind, _, number = phase.rpartition("-")
+    if phase not in PHASES and kind in PHASES and number.isdecimal():
+        return f"{PHASES[kind]}, no. {number}"
     return PHASES.get(phase) or phase.replace("-", " ").capitalize()
 
 

@@ -73,4 +73,5 @@ def test_every_phase_that_the_twin_runs_has_a_name_in_words() -> None:
     named = set(re.findall(r'Outcome\("([a-z0-9-]+)"', source)) | set(hosts.PHASES.values())
     named |= {f"train-values-{kind}" for kind in re.findall(r'BadValue\("([a-z]+)"', source)}
     assert named == phases.PHASES.keys()
+    assert phases.phase_title("train-values-range-2") == "Training with a value out of its range, no. 2"
     assert phases.in_a_sentence("train-values-range") == "training with a value out of its range"
