@@ -43,7 +43,7 @@ PLAN = (
         "postgresql", ("unit", "services", "pages"), "postgresql", workers=3, options=("--only-database",), real=True
     ),
     Suite("postgresql-crash", ("crash",), "postgresql", workers=3, real=True),
-    Suite("engine", ("engine",), "postgresql", workers=3, real=True),
+    Suite("engine", ("engine",), "postgresql", workers=4, real=True),
     Suite("outages", ("outages",), "postgresql", workers=2, real=True),
     # By name only, on a machine that does nothing else: it compares all that is free there before and after.
     Suite("hostile", ("hostile",), "postgresql", workers=1, real=True, by_name=True),
