@@ -156,13 +156,16 @@ def test_calls_while_serving(twin: Twin, mode: str, outcome: str) -> None:
 def test_a_request_that_waits_for_elsewhere_fails(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.sandbox.serving.probing.INVOCATION_SECONDS", 3.0)
     ran = twin.serve("twin-network", "hang")
+    # Batch mode called the same place, of which the runs of serving have told.
+    assert networks(ran) == [("serve", "refuse"), ("serve", "drop"), ("serve", "diagnose")]
+    assert [run["network"] for run in ran.report.facts["runs"] if run["phase"] == "serve-batch"] == ["refuse"]
     assert ran.code == "TEST-EGRESS"
     assert "no whole answer after 3 seconds" in ran.check("TEST-EGRESS").evidence[0].text
     assert ran.outcomes()["TEST-REQUEST"] == "pass"
 
 
 def test_a_batch_mode_that_waits_for_elsewhere_fails(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.sandbox.serving.probing.INVOCATION_SECONDS", 3.0)
+    monkeypatch.setattr("workers.sandbox.serving.batch.REQUEST_SECONDS", 3.0)
     ran = twin.serve("twin-network", "batch")
     assert ran.code == "TEST-EGRESS", ran.log.text()
     assert "serve-batch, calls dropped" in ran.check("TEST-EGRESS").evidence[0].text

@@ -52,4 +52,7 @@ def test_the_sample_algorithm_passes_every_training_run(sample: Twin, configure:
     assert told == [
         "max_depth=0: ValueError: max_depth must be from 1 to 20, not 0",
         "min_samples_leaf=not-a-number: ValueError: min_samples_leaf must be a whole number, not 'not-a-number'",
+        "min_samples_leaf=51: ValueError: min_samples_leaf must be from 1 to 50, not 51",
+        "criterion=no-such-value: ValueError: criterion must be one of gini, entropy, not 'no-such-value'",
+        "max_depth=21: ValueError: max_depth must be from 1 to 20, not 21",
     ]

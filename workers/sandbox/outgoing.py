@@ -41,6 +41,11 @@ def describe(phase: str, network: Network, attempts: Iterable[Call], lines: Line
     ]
 
 
+def places(calls: Iterable[Call]) -> set[tuple[str, str, int]]:
+    """What was called: protocol, host or address, port."""
+    return {(str(call["protocol"]), _where(call), int(call["port"])) for call in calls}
+
+
 def check(
     calls: Sequence[Call], *, lost: int = 0, unseen: int = 0, broken: bool = False, hung: str = "",
     notes: Sequence[str] = (),
@@ -63,8 +68,8 @@ def check(
     ]
     if lost:
         evidence.insert(MAX_EVIDENCE - 1, Evidence(f"{lost} more calls to other places were seen and not told apart"))
-    places = list(dict.fromkeys(_place(call) for call in counted))
-    shown = ", ".join(places[:MAX_PLACES]) + (f" and {len(places) - 5} more" if len(places) > MAX_PLACES else "")
+    named = list(dict.fromkeys(_place(call) for call in counted))
+    shown = ", ".join(named[:MAX_PLACES]) + (f" and {len(named) - MAX_PLACES} more" if len(named) > MAX_PLACES else "")
     count = sum(int(call["count"]) for call in counted) + lost
     params = {"count": f"at least {count}" if unseen else str(count), "places": shown or "places not told apart"}
     outcome = CheckOutcome.FAIL if broken or hung else CheckOutcome.WARN
