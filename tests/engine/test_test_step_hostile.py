@@ -168,10 +168,25 @@ def test_a_wrong_answer_fails_its_sample_and_an_accepted_unknown_type_warns(twin
     assert ran.report.facts["inference"]["requests"][0]["matched"] is False
 
 
-def test_a_server_that_dies_of_a_request_fails_that_sample(twin: Twin) -> None:
+def test_a_server_that_dies_of_a_request_is_told_with_that_request(twin: Twin) -> None:
     ran = twin.serve("twin-hostile", "die")
-    assert ran.code == "TEST-REQUEST"
-    assert "TEST-SERVE-EXITED" in ran.outcomes()
+    assert ran.code == "TEST-SERVE-EXITED"
+    assert "TEST-REQUEST" not in ran.outcomes()
+    assert ran.report.problem.evidence[0].text.startswith("POST /invocations of sample echo: connection closed")
+
+
+def test_a_server_that_runs_out_of_memory_in_a_request_is_told_so_alone(twin: Twin, monkeypatch) -> None:
+    monkeypatch.setattr("workers.sandbox.resources.profile.instance_sizes", lambda: {"ml.m5.large": (2.0, 0.25)})
+    ran = twin.serve("twin-hostile", "memory")
+    assert [code for code, outcome in ran.outcomes().items() if outcome == "fail"] == ["TEST-MEMORY"]
+
+
+def test_a_server_that_fills_the_disk_in_a_request_is_stopped_before_its_answer_is_due(twin: Twin, configure) -> None:
+    configure(test_disk_mb=64)
+    begun = time.monotonic()
+    ran = twin.serve("twin-hostile", "disk")
+    assert [code for code, outcome in ran.outcomes().items() if outcome == "fail"] == ["TEST-DISK"]
+    assert time.monotonic() - begun < 50  # it would be waited for 60 s
 
 
 @detects(26, "TEST-SERVE-STOP")

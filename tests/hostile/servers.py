@@ -10,7 +10,7 @@ DEEDS: tuple[tuple[str, str], ...] = (
     ("forks", "TEST-PROCESSES"),
     ("disk", "TEST-DISK"),
     ("exits", "TEST-SERVE-EXITED"),
-    ("endless-answer", "TEST-REQUEST"),
+    ("endless-answer", "TEST-REQUEST-TIME"),
     ("endless-headers", "TEST-REQUEST"),
     ("not-http", "TEST-SERVE-PING"),
     ("hangs-up", "TEST-SERVE-PING"),
@@ -29,7 +29,7 @@ echo learned > /opt/ml/model/m
 """
 SERVE = """\
 #!/usr/bin/python3
-import http.server, os, signal, socket, socketserver, sys, time
+import http.server, os, signal, socket, socketserver, subprocess, sys
 
 mode = os.environ["MODE"]
 print("mode", mode, flush=True)
@@ -56,8 +56,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if mode == "memory":
             bytearray(512 << 20)
         elif mode == "forks":
-            while os.fork() >= 0:
-                pass
+            try:
+                while True:
+                    subprocess.Popen(["sleep", "600"])
+            except OSError:
+                os._exit(7)
         elif mode == "disk":
             with open("/tmp/filler", "wb") as filler:
                 while True:

@@ -7,8 +7,9 @@ import itertools
 import json
 import queue
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,7 @@ from workers.steps.contract import Stop
 PORT = 8080
 READY_SECONDS = 30.0
 REPLY_SECONDS = 30.0
+LOOK_SECONDS = 0.25
 HOST_NAME = "algo-1"  # SageMaker's name of the first host of a job
 MEMORY_BYTES = 512 << 20
 CAPABILITIES = ("NET_ADMIN", "NET_RAW", "NET_BIND_SERVICE", "DAC_READ_SEARCH")
@@ -80,6 +82,8 @@ class Holder:
         #: Where requests go, one after the other: more than one in an inference pipeline.
         self.ports: tuple[int, ...] = (PORT,)
         self.clock_started = False
+        #: Called now and then while a server takes its time to answer. What they raise ends the waiting.
+        self.watchers: list[Callable[[], None]] = []
         self._attachment = attachment
         self._ids = itertools.count(1)
         self._replies: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
@@ -144,8 +148,13 @@ class Holder:
         finally:
             self.engine.remove_container(str(self.container.id))
 
-    def call(self, do: str, stop: Stop, within: float = REPLY_SECONDS, **arguments: Any) -> dict[str, Any]:
-        """Send one command and wait for its answer. Raises ProblemError TEST-HOLDER, StepStopped."""
+    def call(
+        self, do: str, stop: Stop, within: float = REPLY_SECONDS, *, watched: bool = False, **arguments: Any
+    ) -> dict[str, Any]:
+        """Send one command and wait for its answer; ``watched``: with the ``watchers`` looking on meanwhile.
+
+        Raises ProblemError TEST-HOLDER, StepStopped, and what a watcher raises.
+        """
         number = next(self._ids)
         replies: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._replies[number] = replies
@@ -154,7 +163,7 @@ class Holder:
             with self._lock:
                 self._attachment.write(line)
             with spans.span("container"):
-                reply = self._wait(replies, within, stop)
+                reply = self._wait(replies, within, stop, self.watchers if watched else ())
         except OSError as error:
             raise self._broken(f"it is gone: {error}") from error
         finally:
@@ -174,7 +183,7 @@ class Holder:
         The holder itself adds ``padding`` to the body, ``padding_times``.
         """
         reply = self.call(
-            "request", stop, timeout + REPLY_SECONDS, method=method, path=path, timeout=timeout,
+            "request", stop, timeout + REPLY_SECONDS, watched=True, method=method, path=path, timeout=timeout,
             headers=dict(headers or {}), body=base64.b64encode(body).decode(), max_bytes=max_bytes,
             padding=base64.b64encode(padding).decode(), padding_times=padding_times, ports=list(ports or self.ports),
         )  # fmt: skip
@@ -193,14 +202,18 @@ class Holder:
         if others:
             raise ProblemError("TEST-NETWORK-OPEN", interfaces=", ".join(others))
 
-    def _wait(self, replies: queue.SimpleQueue[dict[str, Any]], timeout: float, stop: Stop) -> dict[str, Any]:
-        waited = 0.0
-        while waited < timeout:
+    def _wait(
+        self, replies: queue.SimpleQueue[dict[str, Any]], timeout: float, stop: Stop,
+        watchers: Sequence[Callable[[], None]] = (),
+    ) -> dict[str, Any]:  # fmt: skip
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
             stop.check()
             try:
-                return replies.get(timeout=0.25)
+                return replies.get(timeout=LOOK_SECONDS)
             except queue.Empty:
-                waited += 0.25
+                for look in watchers:
+                    look()
             if self._gone.is_set() and replies.empty():
                 raise self._broken("it ended")
         raise self._broken(f"no answer within {timeout:g} s")

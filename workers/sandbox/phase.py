@@ -137,7 +137,8 @@ def containers(
         except ProblemError as error:
             if get(error.code).owner is not Owner.SELLER:
                 raise
-            outcome.failed(error.code, error.report.evidence, **error.report.params)
+            if outcome.problem is None or outcome.problem.code != error.code:  # else it is said already
+                outcome.failed(error.code, error.report.evidence, **error.report.params)
         if subject.created:
             outcome.seconds = subject.lived
             _record_calls(outcome, holder, subject)

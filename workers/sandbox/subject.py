@@ -186,6 +186,7 @@ class Subject:
                 raise ProblemError("TEST-NO-PROGRAM", evidence=(Evidence(detail),), command=command) from error
             raise
         self.meter = Meter(self.engine, self.id, self.started)
+        self.holder.watchers.append(self._check_disk)
 
     @property
     def peak_memory(self) -> int:
@@ -304,6 +305,8 @@ class Subject:
     def close(self) -> None:
         """Stop and remove it, whatever its state; the cancel's grace is five seconds."""
         self.stop.forget(self._news.set)
+        if self._check_disk in self.holder.watchers:
+            self.holder.watchers.remove(self._check_disk)
         if not self.created:
             return
         self.engine.stop_container(self.id, CANCEL_GRACE_SECONDS)

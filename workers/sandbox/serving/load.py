@@ -70,7 +70,7 @@ def _load(probing: Probing, requests: int, seconds: float) -> dict[str, Any]:
     sample, _ = probing.good[0]
     timeout = probing.request_seconds
     return probing.holder.call(
-        "load", probing.bench.stop, seconds + timeout + REPLY_SECONDS, clients=CLIENTS, requests=requests,
+        "load", probing.bench.stop, seconds + timeout + REPLY_SECONDS, watched=True, clients=CLIENTS, requests=requests,
         seconds=seconds, timeout=timeout, ports=list(probing.holder.ports),
         body=base64.b64encode(probing.samples.read(sample.body)).decode(),
         headers={"Content-Type": sample.content_type, **({"Accept": sample.accept} if sample.accept else {})},

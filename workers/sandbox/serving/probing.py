@@ -21,6 +21,8 @@ EXITED = "TEST-SERVE-EXITED"
 INVOCATION_SECONDS = 60.0
 #: All probes of one run together, so that a slow server does not make a step without end.
 PROBE_SECONDS = 120.0
+#: How an exchange ends whose server ends, and for how long that may be on its way to be known.
+GONE, GONE_SECONDS = ("refused", "closed", "io"), 1.5
 ERRORS = {
     "refused": "connection refused",
     "timeout": "no answer in time",
@@ -104,7 +106,7 @@ class Probing:
             "POST", "/invocations", self.bench.stop, timeout=timeout or self.request_seconds, body=body, headers=sent,
             max_bytes=max_bytes, padding=padding, padding_times=padding_times,
         )  # fmt: skip
-        self.require_alive(0.1 if answer.error else 0.01)
+        self.require_survived(answer)
         return answer
 
     def probe(self, body: bytes, content_type: str, accept: str | None = None, **options: Any) -> Answer:
@@ -128,6 +130,16 @@ class Probing:
             ended = subject.tick(seconds if subject is self.subject else 0)
             if ended is not None:
                 raise Died(ended, subject)
+
+    def require_survived(self, answer: Answer) -> None:
+        """Raises Died where a container has ended: then that is what happened, not the answer that did not come.
+
+        The engine tells the end of a container a while after its connections have closed.
+        """
+        until = time.monotonic() + (GONE_SECONDS if answer.error in GONE else 0.0)
+        self.require_alive(0.1 if answer.error else 0.01)
+        while time.monotonic() < until:
+            self.require_alive(0.1)
 
     def say(self, text: str) -> int:
         return self.bench.log.line(text, "slipway")
@@ -190,8 +202,8 @@ def ended(probing: Probing, died: Died, code: str = EXITED) -> ProblemError:
     """The problem ``code`` of a container that ended by itself; out of memory explains it better, if it was that."""
     outcome, subject, how = probing.outcome, died.subject, died.ended
     probing.facts["exit_code"] = how.code
-    if judge_memory(outcome, subject, how) and outcome.problem is not None:
-        return ProblemError(EXITED, exit_code=how.code, meaning="out of memory", seconds=how.seconds)
+    if judge_memory(outcome, subject, how) and (told := outcome.problem) is not None:
+        return ProblemError(told.code, evidence=told.evidence, **told.params)
     if code == EXITED:
         params = {"exit_code": str(how.code), "meaning": meaning_of(how.code), "seconds": str(how.seconds)}
     else:

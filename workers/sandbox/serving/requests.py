@@ -13,7 +13,6 @@ from workers.sandbox.serving import probing as probes
 from workers.sandbox.serving import schema
 from workers.sandbox.serving.compare import differences, text_diff
 from workers.sandbox.serving.probing import Probing, describe, shown
-from workers.sandbox.serving.start import alive
 
 MAX_ANSWER_BYTES = 8 << 20
 MAX_TEXT = 2000
@@ -26,15 +25,15 @@ SLOW_FIRST_MS, SLOW_FIRST_TIMES = 3000.0, 10.0
 
 
 def send_all(probing: Probing) -> None:
-    """Raises ProblemError TEST-PAYLOAD, TEST-SAMPLE-MISSING, TEST-SERVE-EXITED."""
+    """Raises ProblemError TEST-PAYLOAD, TEST-SAMPLE-MISSING, TEST-SERVE-EXITED, TEST-MEMORY."""
     samples = probing.test.requests
     # A request that should succeed comes first: it shows whether /ping told the truth.
     first = next((sample for sample in samples if sample.expect.status < 400), None)
     for sample in sorted(samples, key=lambda sample: sample is not first):
         _judge_payload(probing, sample)
         answer = _first(probing, sample) if sample is first else _send(probing, sample)
+        _require_survived(probing, sample, answer)
         _judge(probing, sample, answer)
-        alive(probing, 0.1 if answer.error else 0.02)
     names = [sample.name for sample in samples]
     probing.facts["requests"].sort(key=lambda sent: names.index(sent["name"]))
 
@@ -46,6 +45,17 @@ def _judge_payload(probing: Probing, sample: RequestSample) -> None:
         raise ProblemError("TEST-PAYLOAD", name=sample.name, size=size, limit=MAX_PAYLOAD_BYTES)
     if size > USUAL_PAYLOAD_BYTES:
         probing.outcome.warned("TEST-PAYLOAD", name=sample.name, size=size, limit=USUAL_PAYLOAD_BYTES)
+
+
+def _require_survived(probing: Probing, sample: RequestSample, answer: Answer) -> None:
+    """Raises ProblemError TEST-SERVE-EXITED, TEST-MEMORY where a container has ended, with the request it ended at."""
+    try:
+        probing.require_survived(answer)
+    except probes.Died as died:
+        error = probes.ended(probing, died)
+        last = Evidence(f"POST /invocations of sample {sample.name}: {describe(answer)}", label="last request")
+        evidence = (last, *error.report.evidence)
+        raise ProblemError(error.code, evidence=evidence, **error.report.params) from died
 
 
 def _send(probing: Probing, sample: RequestSample) -> Answer:

@@ -49,7 +49,7 @@ def judge_start(probing: Probing, seconds: float) -> None:
 
 
 def alive(probing: Probing, seconds: float = 0.1) -> None:
-    """Raises ProblemError TEST-SERVE-EXITED where the container has ended."""
+    """Raises ProblemError TEST-SERVE-EXITED, TEST-MEMORY where the container has ended."""
     try:
         probing.require_alive(seconds)
     except Died as died:
