@@ -29,7 +29,7 @@ echo learned > /opt/ml/model/m
 """
 SERVE = """\
 #!/usr/bin/python3
-import http.server, os, signal, socket, socketserver, subprocess, sys
+import http.server, os, signal, socket, socketserver, subprocess, time
 
 mode = os.environ["MODE"]
 print("mode", mode, flush=True)
@@ -60,6 +60,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 while True:
                     subprocess.Popen(["sleep", "600"])
             except OSError:
+                time.sleep(2)
                 os._exit(7)
         elif mode == "disk":
             with open("/tmp/filler", "wb") as filler:
@@ -76,10 +77,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"HTTP/1.1 200 OK\\r\\n")
             while True:
                 self.wfile.write(b"X-More: " + b"x" * 1000 + b"\\r\\n")
-        elif mode == "log" and not os.path.exists("/tmp/said"):
-            open("/tmp/said", "w").close()
-            for _ in range(500):
-                sys.stdout.write(("x" * 1999 + "\\n") * 1000)
         self.answer(body)
 
     def log_message(self, *args):
@@ -92,6 +89,8 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 
 
 kept = [socket.create_server(("0.0.0.0", port)) for port in range(20000, 21000)] if mode == "ports" else []
+if mode == "log":
+    subprocess.Popen("yes $(printf '%01999d' 0) | head -c 1000000000", shell=True)
 signal.signal(signal.SIGTERM, signal.SIG_IGN if mode == "deaf" else lambda *_: os._exit(0))
 Server(("0.0.0.0", 8080), Handler).serve_forever()
 """
