@@ -10,6 +10,19 @@ from workers.registries import RegistryClient, RegistryError, staging
 logger = logging.getLogger(__name__)
 
 
+def _free(client: RegistryClient, image: retention.Unneeded) -> bool:
+    """Raises RegistryError where the registry does not answer; what it refuses is tried again in another round."""
+    try:
+        client.delete_manifest(image.repository, image.digest)
+    except RegistryError as error:
+        if not error.status:
+            raise
+        logger.warning("%s@%s could not be removed: %s", image.repository, image.digest, error)
+        return False
+    retention.note_freed(image)
+    return True
+
+
 def free_staged_images() -> int:
     """One round. Returns how many went; a registry that does not answer is asked again in the next round.
 
@@ -21,9 +34,7 @@ def free_staged_images() -> int:
     try:
         with RegistryClient(staging()) as client:
             for image in unneeded:
-                client.delete_manifest(image.repository, image.digest)
-                retention.note_freed(image)
-                count += 1
+                count += _free(client, image)
     except RegistryError as error:
         logger.warning("staged images could not be removed: %s", error)
     if count:

@@ -189,11 +189,12 @@ class TestKernel:
         ("1000", FAIL),
         ("app", FAIL),
         ("nobody-knows", SKIP),
+        ("toor", PASS),  # root by another name
     ],
 )
 @detects(15, "IMAGE-USER")
 def test_other_users_than_root_fail(user: str, expected: CheckOutcome) -> None:
-    accounts = file("etc/passwd", b"app:x:1000:1000::/:\n")
+    accounts = file("etc/passwd", b"app:x:1000:1000::/:\ntoor:x:0:0::/:\n")
     assert outcome(image(program("bin/train"), accounts, User=user), "IMAGE-USER") is expected
 
 

@@ -68,3 +68,10 @@ def test_few_requests_say_nothing_of_growth(monkeypatch: pytest.MonkeyPatch) -> 
     probing = make_probing(monkeypatch, server := Server(lambda *_: (200, 0.01)), CSV)
     server.load = [{}, {"requests": 99}]
     assert run(probing, growth.CODE, load.parallel_clients)[growth.CODE] == "skip"
+
+
+def test_a_further_round_without_a_request_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    probing = make_probing(monkeypatch, Server(lambda *_: (200, 0.01)), CSV)
+    growth._tell(probing, [growth.Round(300, 100 * MIB, 200 * MIB), growth.Round(0, 200 * MIB, 200 * MIB)])
+    (check,) = probing.outcome.checks
+    assert (check.outcome.value, check.params["requests"]) == ("pass", "300")

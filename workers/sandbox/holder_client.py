@@ -160,17 +160,21 @@ class Holder:
         self._replies[number] = replies
         line = json.dumps({"id": number, "do": do, **arguments}).encode() + b"\n"
         try:
-            with self._lock:
-                self._attachment.write(line)
+            self._write(line)
             with spans.span("container"):
                 reply = self._wait(replies, within, stop, self.watchers if watched else ())
-        except OSError as error:
-            raise self._broken(f"it is gone: {error}") from error
         finally:
             self._replies.pop(number, None)
         if not reply.get("ok"):
             raise self._broken(f"{do}: {reply.get('error')}")
         return reply
+
+    def _write(self, line: bytes) -> None:
+        try:
+            with self._lock:
+                self._attachment.write(line)
+        except OSError as error:
+            raise self._broken(f"it is gone: {error}") from error
 
     def request(
         self, method: str, path: str, stop: Stop, *, timeout: float, body: bytes = b"",
@@ -206,16 +210,18 @@ class Holder:
         self, replies: queue.SimpleQueue[dict[str, Any]], timeout: float, stop: Stop,
         watchers: Sequence[Callable[[], None]] = (),
     ) -> dict[str, Any]:  # fmt: skip
-        until = time.monotonic() + timeout
-        while time.monotonic() < until:
+        waited = 0.0  # without what the watchers take
+        while waited < timeout or not replies.empty():
             stop.check()
+            begun = time.monotonic()
             try:
                 return replies.get(timeout=LOOK_SECONDS)
             except queue.Empty:
-                for look in watchers:
-                    look()
+                waited += time.monotonic() - begun
             if self._gone.is_set() and replies.empty():
                 raise self._broken("it ended")
+            for look in watchers:
+                look()
         raise self._broken(f"no answer within {timeout:g} s")
 
     def _read(self) -> None:

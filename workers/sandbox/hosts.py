@@ -188,7 +188,7 @@ def _judge(bench: Bench, machines: Sequence[Machine], stopped: str) -> CheckRepo
     ]
     if not how:
         profile = machines[0].subject.profile
-        limits = {"max_bytes": profile.disk_bytes, "max_entries": profile.inodes}
+        limits: dict[str, Any] = {"max_bytes": profile.disk_bytes, "max_entries": profile.inodes}
         found = machines[0].holder.call("measure", bench.stop, path=MODEL, **limits)
         how += [] if found["entries"] else [f"{HOST_NAME} left no file in {MODEL}"]
     bench.log.line(f"training on two hosts: {'; '.join(how) or 'both ended with exit code 0'}", "slipway")

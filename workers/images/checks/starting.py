@@ -235,7 +235,7 @@ def _user(subject: Subject) -> Iterator[CheckReport]:
         if word and not word.isdecimal() and not _has_account(subject, f"/{path}", word)
     ]
     unread = [path for path in ("/etc/passwd", "/etc/group") if _is_unread(subject, path)]
-    if name in ("", "0", "root"):
+    if name in ("", "0") or _number_of(subject, name) == "0":
         yield CheckReport("IMAGE-USER", PASS, params)
     elif missing and not unread:
         yield skipped("IMAGE-USER", f"{missing[0]}.")
@@ -251,6 +251,13 @@ def _user(subject: Subject) -> Iterator[CheckReport]:
 def _has_account(subject: Subject, path: str, name: str) -> bool:
     text = subject.image.tree.text(path) or ""
     return any(line.split(":", 1)[0] == name for line in text.split("\n"))
+
+
+def _number_of(subject: Subject, name: str) -> str:
+    """The user's number; "0" for root where the image does not say."""
+    text = subject.image.tree.text("/etc/passwd") or ""
+    lines = (line.split(":") for line in text.split("\n"))
+    return next((line[2] for line in lines if len(line) > 2 and line[0] == name), "0" if name == "root" else "")
 
 
 def _is_unread(subject: Subject, path: str) -> bool:

@@ -99,6 +99,8 @@ def run(command: dict[str, Any]) -> dict[str, Any]:
     def pinger() -> None:
         while not ended.is_set():
             for port in ports:
+                if ended.is_set():
+                    break
                 pings.take(*_once(port, PING, PING_TIMEOUT_SECONDS))
             ended.wait(PING_EVERY_SECONDS)
 
