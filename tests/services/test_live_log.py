@@ -25,7 +25,9 @@ def numbers(records: list[livelog.Record]) -> list[int]:
     return [record.number for record in records if record.kind != LineKind.GAP]
 
 
-def test_a_line_is_in_the_stream_while_the_log_goes_on_and_the_stream_expires(real_redis: RealRedis, tmp_path: Path) -> None:
+def test_a_line_is_in_the_stream_while_the_log_goes_on_and_the_stream_expires(
+    real_redis: RealRedis, tmp_path: Path
+) -> None:
     owner_id, log = new_log(real_redis.url, tmp_path, secrets=["hunter2hunter2"])
     with log:
         for number in range(1, 6):
