@@ -102,7 +102,12 @@ class OwnRegistry:
     @property
     def bytes_held(self) -> int:
         data = self.folder / "data"
-        return sum(path.stat().st_size for path in data.rglob("*") if path.is_file())
+        total = 0
+        for folder, _, names in os.walk(data):
+            for name in names:
+                with suppress(FileNotFoundError):  # the registry moves what is whole
+                    total += os.stat(os.path.join(folder, name)).st_size
+        return total
 
 
 class SmallDisk:
