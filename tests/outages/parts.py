@@ -106,7 +106,7 @@ class OwnRegistry:
         for folder, _, names in os.walk(data):
             for name in names:
                 with suppress(FileNotFoundError):  # the registry moves what is whole
-                    total += os.stat(os.path.join(folder, name)).st_size
+                    total += (Path(folder) / name).stat().st_size
         return total
 
 
