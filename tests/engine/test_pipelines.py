@@ -91,6 +91,20 @@ def test_a_container_that_ends_ends_the_pipeline(twin: Twin) -> None:
     assert ran.report.problem.params["exit_code"] == "6"
 
 
+def test_the_container_that_runs_out_of_memory_late_is_told_alone(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.sandbox.resources.profile.instance_sizes", lambda: {"ml.m5.large": (2.0, 0.25)})
+    ran = pipeline(twin, 2, "samples/two.csv", WHERE="last", MODE="starve-child")
+    assert ran.report.problem is None, ran.log.text()
+    told = [check.outcome for check in ran.report.checks if check.code == "TEST-MEMORY"]
+    assert sorted(told) == ["pass", "warn"]
+    # Its part of the memory is ours to say: whether the whole instance has enough is not known.
+    rows = ran.report.facts["advisor"]
+    assert {row["fits"] for row in rows} == {None}
+    assert all("its part of 0.25 GiB" in row["reason"] for row in rows)
+
+
 def test_a_call_of_the_first_container_is_kept_while_the_others_start(twin: Twin) -> None:
     ran = pipeline(twin, 3, "samples/three.csv", WHERE="first", MODE="calls")
     assert ran.report.problem is None, ran.log.text()

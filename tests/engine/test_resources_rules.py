@@ -136,6 +136,12 @@ def verdict(name: str, peak_gib: float = 1, **values: Any) -> advisor.Verdict:
     return advisor.judge(name, instance_table().types.get(name), used)
 
 
+def test_a_container_that_filled_its_part_says_nothing_of_the_whole_instance() -> None:
+    found = verdict("ml.m5.large", 8, out_of_memory=True, containers=2)
+    assert (found.fits, found.measured) == (None, False)
+    assert found.reason == "a container ran out of memory at 4 GiB, its part of 8 GiB in our run"
+
+
 def test_the_type_that_was_run_is_measured() -> None:
     found = verdict("ml.m5.large")
     assert (found.fits, found.measured) == (True, True)

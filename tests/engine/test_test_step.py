@@ -9,6 +9,7 @@ import tarfile
 import pytest
 
 from listings import blobs
+from listings.problems import ProblemError
 from tests.engine.twin_fixtures import INFERENCE, TRAINING, Twin
 
 pytestmark = pytest.mark.timeout(180)
@@ -63,3 +64,13 @@ def test_the_trained_model_is_stored_as_a_gzipped_tar_with_its_files_at_the_root
         data = gzip.decompress(stored.read())
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         assert sorted(archive.getnames()) == ["model.json", "nested", "nested/note.txt"]
+
+
+def test_a_staged_image_that_is_gone_is_told_as_that_and_not_as_a_registry_that_is_down(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, _ = twin.staged("twin-good")
+    monkeypatch.setattr(twin, "staged", lambda _: (repository, "sha256:" + "0" * 64))
+    with pytest.raises(ProblemError) as caught:
+        twin.run("twin-good", ALGORITHM, FILES)
+    assert caught.value.code == "IMAGE-GONE"

@@ -179,6 +179,13 @@ def test_a_server_that_runs_out_of_memory_in_a_request_is_told_so_alone(twin: Tw
     monkeypatch.setattr("workers.sandbox.resources.profile.instance_sizes", lambda: {"ml.m5.large": (2.0, 0.25)})
     ran = twin.serve("twin-hostile", "memory")
     assert [code for code, outcome in ran.outcomes().items() if outcome == "fail"] == ["TEST-MEMORY"]
+    assert ran.report.problem.evidence[0].text.startswith("POST /invocations of sample echo: connection closed")
+
+
+def test_a_server_that_forks_without_end_in_a_request_is_told_so(twin: Twin) -> None:
+    ran = twin.serve("twin-hostile", "fork")
+    assert ran.code == "TEST-PROCESSES", ran.log.text()
+    assert ran.report.problem.params["limit"] == "64"
 
 
 def test_a_server_that_fills_the_disk_in_a_request_is_stopped_before_its_answer_is_due(twin: Twin, configure) -> None:

@@ -125,11 +125,11 @@ def test_all_hostile_images_pass_through_a_worker_and_leave_the_host_as_it_was(
             wrong[deed] = (attempt.state, attempt.problem_code, attempt.problem_params)
         elif not code and hostile[deed].state != RunState.PASSED:
             wrong[deed] = (hostile[deed].state, "")
+    _the_host_is_as_it_was(stack, engine, worker.pid, before)
     assert wrong == {}
     assert not Attempt.objects.filter(problem_code="PLATFORM-UNEXPECTED").exists()
     _good_runs_noticed_nothing(good)
     _logs_show_sensibly(hostile)
-    _the_host_is_as_it_was(stack, engine, worker.pid, before)
 
 
 def _good_runs_noticed_nothing(good: list[Run]) -> None:

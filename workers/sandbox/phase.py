@@ -186,12 +186,12 @@ def _account(outcome: Outcome, subject: Subject) -> None:
 
 def _amend_memory(outcome: Outcome, subject: Subject) -> None:
     """The run went on to its end, so that it warns."""
-    for index, check in enumerate(outcome.checks):
-        if check.code == "TEST-MEMORY" and check.outcome is CheckOutcome.PASS:
-            peak = str(subject.peak_memory >> 20)
-            outcome.checks[index] = CheckReport(
-                check.code, CheckOutcome.WARN, check.params | {"peak_mb": peak}, subject.last_lines(5)
-            )
+    said = subject.memory_check
+    if said is None or said.outcome is not CheckOutcome.PASS:
+        return
+    params = said.params | {"peak_mb": str(subject.peak_memory >> 20)}
+    index = next(index for index, check in enumerate(outcome.checks) if check is said)
+    outcome.checks[index] = CheckReport(said.code, CheckOutcome.WARN, params, subject.last_lines(5))
 
 
 def judge_processes(outcome: Outcome, subject: Subject) -> None:
@@ -204,8 +204,8 @@ def judge_processes(outcome: Outcome, subject: Subject) -> None:
     report("TEST-PROCESSES", phase=outcome.phase, limit=limit)
 
 
-def judge_memory(outcome: Outcome, subject: Subject, ended: Exit) -> bool:
-    """Add the memory check. True where running out of memory explains the end.
+def judge_memory(outcome: Outcome, subject: Subject, ended: Exit, first: tuple[Evidence, ...] = ()) -> bool:
+    """Add the memory check. True where running out of memory explains the end. ``first``: evidence before its last lines.
 
     Raises ProblemError TEST-HOST-TOO-SMALL: out of memory where this host gave less than the instance type has, or the
     type's size is not known.
@@ -217,12 +217,13 @@ def judge_memory(outcome: Outcome, subject: Subject, ended: Exit) -> bool:
             CheckOutcome.SKIP if profile.memory_clamped else CheckOutcome.PASS,
             "TEST-MEMORY", phase=outcome.phase, limit_gib=limit, peak_mb=subject.peak_memory >> 20,
         )  # fmt: skip
+        subject.memory_check = outcome.checks[-1]
         return False
     if profile.memory_clamped:
         raise ProblemError("TEST-HOST-TOO-SMALL", instance_type=profile.instance_type, limit_gib=limit)
     report = outcome.failed if ended.code != 0 else outcome.warned
     report(
-        "TEST-MEMORY", subject.last_lines(5),
+        "TEST-MEMORY", (*first, *subject.last_lines(5)),
         phase=outcome.phase, limit_gib=limit, peak_mb=subject.peak_memory >> 20,
     )  # fmt: skip
     return ended.code != 0

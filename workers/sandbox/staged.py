@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from django.conf import settings
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, NotFound
 
 from listings.problems import ProblemError
 from listings.reports import Evidence
@@ -25,12 +25,14 @@ class StagedImage:
     stop: Stop
 
     def pull(self) -> None:
-        """Raises ProblemError TEST-IMAGE-PULL, StepStopped."""
+        """Raises ProblemError TEST-IMAGE-PULL, IMAGE-GONE where the registry is up and has it no more, StepStopped."""
         username, password = settings.SLIPWAY.staging_username, settings.SLIPWAY.staging_password.get_secret_value()
         credentials = {"username": username, "password": password} if password else {}
         try:
             with spans.span("registry"):
                 self._pull(credentials)
+        except NotFound as error:
+            raise ProblemError("IMAGE-GONE", detail=f"The engine was told: {error.explanation}") from error
         except DockerException as error:
             raise ProblemError("TEST-IMAGE-PULL", evidence=(Evidence(str(error)),), image=self.name) from error
 
@@ -43,7 +45,7 @@ class StagedImage:
 
 @contextmanager
 def staged_image(engine: Engine, repository: str, digest: str, stop: Stop) -> Iterator[StagedImage]:
-    """The image, in the engine while the block runs. Raises ProblemError TEST-IMAGE-PULL, StepStopped."""
+    """The image, in the engine while the block runs. Raises ProblemError TEST-IMAGE-PULL, IMAGE-GONE, StepStopped."""
     image = StagedImage(engine, f"{settings.SLIPWAY.staging_registry_engine}/{repository}@{digest}", stop)
     image.pull()
     try:

@@ -15,7 +15,7 @@ from docker.models.containers import Container
 from docker.types import Mount
 
 from listings.problems import ProblemError
-from listings.reports import Evidence
+from listings.reports import CheckReport, Evidence
 from workers import spans
 from workers.engine import LABEL_ROLE, Engine
 from workers.logs.lines import LineSplitter
@@ -133,6 +133,8 @@ class Subject:
         #: When the kernel killed one of its processes for memory, in seconds since the start; the first few.
         self.memory_kills: list[float] = []
         self.meter: Meter | None = None
+        #: What the memory check said of this container, once it was judged.
+        self.memory_check: CheckReport | None = None
         self._budget = DiskBudget(engine, holder, profile, stop, [path, *(volume.seen for volume in volumes)])
         # Set when the output has ended, or the step is told to stop.
         self._news = threading.Event()
@@ -186,7 +188,7 @@ class Subject:
                 raise ProblemError("TEST-NO-PROGRAM", evidence=(Evidence(detail),), command=command) from error
             raise
         self.meter = Meter(self.engine, self.id, self.started)
-        self.holder.watchers.append(self._check_disk)
+        self.holder.watchers.append(self._watch)
 
     @property
     def peak_memory(self) -> int:
@@ -267,6 +269,12 @@ class Subject:
         counted = self.meter.memory_kills if self.meter else 0
         self.out_of_memory = self.out_of_memory or bool(times) or counted > 0
 
+    def _watch(self) -> None:
+        """Read the meters and enforce the disk budget while an answer is waited for. Raises ProblemError TEST-DISK."""
+        if self.meter is not None:
+            self.meter.look()
+        self._check_disk()
+
     def _check_disk(self) -> None:
         reason = self._budget.exceeded()
         if self.meter is not None:
@@ -305,8 +313,8 @@ class Subject:
     def close(self) -> None:
         """Stop and remove it, whatever its state; the cancel's grace is five seconds."""
         self.stop.forget(self._news.set)
-        if self._check_disk in self.holder.watchers:
-            self.holder.watchers.remove(self._check_disk)
+        if self._watch in self.holder.watchers:
+            self.holder.watchers.remove(self._watch)
         if not self.created:
             return
         self.engine.stop_container(self.id, CANCEL_GRACE_SECONDS)

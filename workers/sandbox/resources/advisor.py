@@ -24,12 +24,14 @@ MAX_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What the runs of one use showed. ``whole``: they went to their end. ``peak``: bytes, 0 where not measured."""
+    """What the runs of one use showed. ``whole``: they went to their end. ``peak``: bytes, 0 where not measured.
+    ``containers``: as many shared the memory, each its part."""
 
     profile: Profile
     peak: int
     whole: bool
     out_of_memory: bool
+    containers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def advise(
 ) -> tuple[dict[str, Any], list[CheckReport]]:
     """The facts ``advisor`` and ``advice``, and the check TEST-INSTANCE. ``profiles``: by phase."""
     table = instance_table()
-    used = {use: _used(outcomes, profiles, phase) for use, phase in zip(USES, ("train", "serve", "serve"), strict=True)}
+    used = {use: _used(spec, outcomes, profiles, use) for use in USES}
     rows = [
         _row(name, use, table, judge(name, table.types.get(name), used[use]))
         for use, names in _listed(spec).items()
@@ -76,6 +78,9 @@ def judge(name: str, instance: Instance | None, used: Used | None) -> Verdict:
 
 def _by_memory(has: int, had: int, same: bool, used: Used) -> Verdict:
     """``has``: the type's memory; ``had``: what the run was given."""
+    if used.out_of_memory and used.containers > 1:
+        part = _gib(had // used.containers)
+        return Verdict(None, False, f"a container ran out of memory at {part}, its part of {_gib(had)} in our run")
     if used.out_of_memory:
         if has <= had:
             return Verdict(False, same, f"the run ran out of memory at {_gib(had)}")
@@ -103,9 +108,12 @@ def _listed(spec: VersionSpec) -> dict[str, Iterable[str]]:
     }
 
 
-def _used(outcomes: Sequence[Outcome], profiles: Mapping[str, Profile], phase: str) -> Used | None:
+def _used(
+    spec: VersionSpec, outcomes: Sequence[Outcome], profiles: Mapping[str, Profile], use: str
+) -> Used | None:  # fmt: skip
     """All judged runs of a kind together ("serve", "serve-batch"). Whether they went well the first says: some others
     are meant to fail."""
+    phase = "train" if use == "training" else "serve"
     runs = [
         outcome for outcome in outcomes
         if outcome.phase.partition("-")[0] == phase and outcome.network is Network.REFUSE and outcome.seconds
@@ -118,6 +126,7 @@ def _used(outcomes: Sequence[Outcome], profiles: Mapping[str, Profile], phase: s
         peak=max(run.peak_memory for run in runs),
         whole=all(run.problem is None for run in runs if run.phase == phase),
         out_of_memory=any(outcome in (CheckOutcome.WARN, CheckOutcome.FAIL) for outcome in memory),
+        containers=len(spec.inference.Containers) or 1 if phase == "serve" and spec.inference else 1,
     )
 
 

@@ -50,9 +50,9 @@ class Meter:
         """Give a short run the time for one reading."""
         self._sampled.wait(seconds)
 
-    def look(self, pid: int) -> None:
-        """Read the kernel's files, if they are this host's. ``pid``: of the container's main process."""
-        if self._cgroup is None:
+    def look(self, pid: int = 0) -> None:
+        """Read the kernel's files, if they are this host's. ``pid``: of the container's main process; 0: as before."""
+        if self._cgroup is None and pid:
             self._cgroup = Cgroup.of(pid, self._id)
         reading = self._cgroup.read() if self._cgroup is not None else None
         if reading is not None:

@@ -198,17 +198,22 @@ def _why_not(probing: Probing, probe: Probe) -> str:
     return ""
 
 
-def ended(probing: Probing, died: Died, code: str = EXITED) -> ProblemError:
-    """The problem ``code`` of a container that ended by itself; out of memory explains it better, if it was that."""
+def ended(
+    probing: Probing, died: Died, code: str = EXITED, first: tuple[Evidence, ...] = ()
+) -> ProblemError:  # fmt: skip
+    """The problem ``code`` of a container that ended by itself; out of memory explains it better, if it was that.
+
+    ``first``: evidence that goes before its last lines.
+    """
     outcome, subject, how = probing.outcome, died.subject, died.ended
     probing.facts["exit_code"] = how.code
-    if judge_memory(outcome, subject, how) and (told := outcome.problem) is not None:
+    if judge_memory(outcome, subject, how, first) and (told := outcome.problem) is not None:
         return ProblemError(told.code, evidence=told.evidence, **told.params)
     if code == EXITED:
         params = {"exit_code": str(how.code), "meaning": meaning_of(how.code), "seconds": str(how.seconds)}
     else:
         params = {"reason": f"the container ended with exit code {how.code}, {meaning_of(how.code)}"}
-    return ProblemError(code, evidence=subject.last_lines(), **params)
+    return ProblemError(code, evidence=(*first, *subject.last_lines()), **params)
 
 
 def describe(answer: Answer) -> str:

@@ -52,10 +52,8 @@ def _require_survived(probing: Probing, sample: RequestSample, answer: Answer) -
     try:
         probing.require_survived(answer)
     except probes.Died as died:
-        error = probes.ended(probing, died)
         last = Evidence(f"POST /invocations of sample {sample.name}: {describe(answer)}", label="last request")
-        evidence = (last, *error.report.evidence)
-        raise ProblemError(error.code, evidence=evidence, **error.report.params) from died
+        raise probes.ended(probing, died, first=(last,)) from died
 
 
 def _send(probing: Probing, sample: RequestSample) -> Answer:
