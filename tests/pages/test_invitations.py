@@ -251,3 +251,9 @@ def test_the_pages_in_a_browser(
     expect_no_sideways_scroll(other)
     other.get_by_role("button", name="Accept and join").click()
     expect(other.locator("body")).to_contain_text("You are a member of Acme Vision, as developer.")
+    # Whom it was not sent to is told the long address, in a sentence and on a button.
+    again = invitations.invite(seller, team, long, Role.RELEASER)
+    elsewhere = open_window(make_user("otto"), width=width, theme=theme)
+    elsewhere.goto(path_of(again))
+    expect(elsewhere.get_by_role("button", name=long)).to_be_visible()
+    expect_no_sideways_scroll(elsewhere)
