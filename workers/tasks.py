@@ -13,7 +13,7 @@ from django.db import close_old_connections
 
 from listings import livelog
 from listings.services import incoming, leases, planning
-from workers import execution, freeing, presence
+from workers import execution, freeing, memory, presence
 from workers.codehosts import send
 from workers.lifeline import die_with_parent
 
@@ -26,7 +26,10 @@ _loaded_in = os.getpid()
 def execute(attempt_id: str) -> None:
     """Run one attempt, if it is still to be run."""
     close_old_connections()
-    execution.run_attempt(UUID(attempt_id))
+    try:
+        execution.run_attempt(UUID(attempt_id))
+    finally:
+        memory.give_back()
 
 
 @shared_task(name="slipway.tick")
