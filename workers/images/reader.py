@@ -192,9 +192,11 @@ def _from_cache(kept: Path, digest: str) -> LayerFacts | None:
 def _to_cache(kept: Path, found: LayerFacts) -> None:
     """Written beside and renamed: another worker never reads half of it."""
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".part", delete=False) as spool:
-        with gzip.open(spool, "wt", 3, encoding="utf-8") as packed:
-            packed.writelines(_json_pieces(found.as_json()))
+    with (
+        tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".part", delete=False) as spool,
+        gzip.open(spool, "wt", 3, encoding="utf-8") as packed,
+    ):
+        packed.writelines(_json_pieces(found.as_json()))
     Path(spool.name).replace(kept)
     _forget_oldest(kept.parent)
 
