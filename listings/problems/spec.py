@@ -124,7 +124,7 @@ _VALUES = (
     _spec(
         "MEDIA-TYPE",
         "Not a content type",
-        "“{value}” is not of the form type/subtype.",
+        "“{value}” is not of the form type/subtype in ASCII characters, as a header holds it.",
         "Use a media type such as text/csv or application/json.",
         _SAGEMAKER,
     ),

@@ -20,6 +20,7 @@ from listings.spec.types import (
     HttpsUrl,
     MediaType,
     Number,
+    ResponseType,
     SourcePath,
     TextOf,
 )
@@ -38,7 +39,6 @@ ParameterValue = Annotated[str, AwsText("ParameterValue")]
 HyperParameterName = Annotated[str, AwsText("HyperParameterSpecification.Name", minimum=1)]
 HyperParameterValue = Annotated[str, AwsText("HyperParameterValue")]
 ChannelName = Annotated[str, AwsText("ChannelName")]
-ResponseType = Annotated[str, AwsText("ResponseMIMEType")]
 EnvironmentKey = Annotated[str, AwsText("EnvironmentKey", minimum=1)]
 EnvironmentValue = Annotated[str, AwsText("EnvironmentValue")]
 

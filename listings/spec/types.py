@@ -19,7 +19,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from listings.spec import aws
 from listings.spec.document import Scalar
 
-_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+*-]+(\s*;.*)?")
+#: In ASCII: it is sent as a header (RFC 9110, 5.5), where other characters have no agreed meaning.
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+*-]+( *;[\x20-\x7e]*)?", re.ASCII)
+_HEADER_TEXT = re.compile(r"[\x20-\x7e]+")
 
 
 def refuse(code: str, **params: str) -> PydanticCustomError:
@@ -234,7 +236,15 @@ def as_source_path(value: Any) -> str:
 def as_media_type(value: Any) -> str:
     text = as_text(value).strip()
     check_length(text, 1, aws.limits("ContentType").maximum)
-    if "\n" in text or _MEDIA_TYPE.fullmatch(text) is None:
+    if _MEDIA_TYPE.fullmatch(text) is None:
+        raise refuse("SPEC-MEDIA-TYPE", value=text[:80])
+    return text
+
+
+def as_response_type(value: Any) -> str:
+    """As SageMaker takes it, but for what no ``Accept`` header can hold."""
+    text: str = _RESPONSE_TYPE.read(value)
+    if _HEADER_TEXT.fullmatch(text) is None:
         raise refuse("SPEC-MEDIA-TYPE", value=text[:80])
     return text
 
@@ -264,4 +274,6 @@ Text = Annotated[str, TextOf()]
 Flag = Annotated[bool, Reader(as_flag, (("type", "boolean"),))]
 SourcePath = Annotated[str, Reader(as_source_path, (("type", "string"), ("minLength", 1), ("maxLength", 1024)))]
 MediaType = Annotated[str, Reader(as_media_type, (("type", "string"), ("maxLength", 256)))]
+_RESPONSE_TYPE = AwsText("ResponseMIMEType")
+ResponseType = Annotated[str, Reader(as_response_type, tuple(_RESPONSE_TYPE.schema().items()))]
 HttpsUrl = Annotated[str, Reader(as_https_url, (("type", "string"), ("maxLength", 2000)))]

@@ -8,6 +8,7 @@ from tests.contract_rows import detects
 from tests.image_fixtures import FAIL, PASS, SKIP, WARN, Item, checks, complaints, image, layered, outcome
 from tests.images_by_hand import ELF_ARM64, directory, elf, file, hardlink, program, symlink
 from workers.images.heads import describe_head
+from workers.images.programs import shell_command
 
 SH, ENV, PYTHON = program("bin/sh"), program("usr/bin/env"), program("usr/bin/python3")
 PASSWD = file("etc/passwd", b"root:x:0:0::/root:/bin/sh\napp:x:7:7::/:/bin/sh\n")
@@ -158,6 +159,35 @@ class TestEntrypoint:
         assert check.patch == 'ENTRYPOINT ["python3", "main.py"]\n'
         check = checks(image(SH, Entrypoint=["/bin/sh", "-c", "a && b"]))["IMAGE-ENTRYPOINT-SHELL"]
         assert (check.outcome, check.patch) == (WARN, "")
+
+    @pytest.mark.parametrize(
+        "shell",
+        [
+            ["/bin/bash", "-o", "pipefail", "-c"],
+            ["/bin/bash", "-euo", "pipefail", "-c"],
+            ["/bin/bash", "-ceuo", "pipefail"],
+            ["/bin/bash", "-lc"],
+            ["/bin/bash", "--login", "-c"],
+            ["/bin/bash", "--rcfile", "/etc/rc", "+e", "-O", "extglob", "-c", "--"],
+            ["/bin/sh", "-ec"],
+            ["/bin/sh", "-c", "-e"],
+        ],
+    )
+    def test_shell_form_is_known_whatever_options_the_shell_has(self, shell: list[str]) -> None:
+        made = image(SH, program("bin/bash"), Entrypoint=[*shell, "python3 main.py"])
+        found = checks(made)
+        assert found["IMAGE-ENTRYPOINT-SHELL"].outcome is WARN
+        assert found["IMAGE-ENTRYPOINT-SHELL"].patch == 'ENTRYPOINT ["python3", "main.py"]\n'
+        assert found["IMAGE-ENTRYPOINT-FILE"].outcome is not FAIL
+        missing = image(SH, program("bin/bash"), Entrypoint=[*shell, "exec /app/run -x"])
+        assert outcome(missing, "IMAGE-ENTRYPOINT") is FAIL
+
+    @pytest.mark.parametrize(
+        "words",
+        [["bash", "-o", "c", "/run.sh"], ["bash", "/run.sh", "-c"], ["bash", "--", "-c"], ["sh", "-eu"], ["c"], []],
+    )
+    def test_a_shell_that_runs_a_script_is_no_shell_form(self, words: list[str]) -> None:
+        assert shell_command(words) is None
 
     def test_shell_script_with_windows_line_ends_below_a_good_first_line(self) -> None:
         made = image(program("bin/train", b"#!/bin/sh\nexport A=b\r\nexec true\n"), SH)

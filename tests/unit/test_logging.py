@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -89,6 +90,14 @@ def test_secrets_never_stand_in_a_line(lines: Lines, say: Any) -> None:
     assert portal_logging.MASK in line["event"]
     for secret in (SECRET, "hunter2", "p%40ss", "abcdefgh12345678", "dXNlcjpwYXNz"):
         assert secret not in lines.text
+
+
+def test_a_long_line_is_masked_at_once(lines: Lines) -> None:
+    began = time.monotonic()
+    logging.getLogger("some.place").warning("a." * 30_000 + " https://u:pass-word@host.example")
+    assert time.monotonic() - began < 1
+    [line] = lines.of("some.place")
+    assert line["event"].endswith(f"a. https://{portal_logging.MASK}@host.example")
 
 
 def test_what_has_a_secrets_name_is_masked(lines: Lines) -> None:

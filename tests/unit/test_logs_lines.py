@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 
@@ -86,6 +87,48 @@ def test_shapes_of_credentials_are_masked(line: str, gone: str) -> None:
     cleaned = Redactor().clean(line)
     assert gone not in cleaned
     assert MASK in cleaned
+
+
+#: Parts of what the redactor looks for, each of which begins a search that fails.
+FRAGMENTS = (
+    "a.", "a+", "a:", ":a", "://", "a://", "a://b:", "https://", "https://a", "eyJ-", "eyJ.", "eyJaaaaaaaa.", "AKIA",
+    "ghp_", "github_pat_", "glpat-", "xoxb-", "sk-", "pypi-", "secretaccesskey", "session_token ", "x-amz-credential= ",
+    "basic\t", "bearer ", "-----BEGIN ", "-----END PRIVATE KEY", "\x1b[0;", "\x1b]", "\x1bP", " ", "=", "a",
+)  # fmt: skip
+ENDS = ("", " ://@", " eyJ bearer secret token x-amz A ://@ \x1b[1m")
+
+
+@pytest.mark.parametrize("fragment", FRAGMENTS)
+def test_a_long_line_of_repeated_fragments_is_cleaned_at_once(fragment: str) -> None:
+    """A fortieth of a second each; where the time grows with the square of the length, up to a minute and a half."""
+    for end in ENDS:
+        line = fragment * (PARTIAL_LIMIT // len(fragment)) + end
+        began = time.monotonic()
+        Redactor(["hunter2hunter2"]).clean(tidy(line))
+        assert time.monotonic() - began < 1, end
+
+
+def test_a_line_that_nearly_is_a_long_secret_everywhere_is_cleaned_at_once() -> None:
+    redactor = Redactor(["\n".join("a" * 2000 + f"b{number}" for number in range(20))])
+    began = time.monotonic()
+    assert redactor.clean("a" * PARTIAL_LIMIT + "b7") == "a" * (PARTIAL_LIMIT - 2000) + MASK
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("before", ["a." * 8000, "eyJ-" * 4000, "x" * 16000, "a://" * 4000, "_"])
+@pytest.mark.parametrize(
+    ("secret", "masked"),
+    [
+        (" https://alice:hunter2@code.example", f" https://{MASK}:{MASK}@code.example"),
+        ("https://ghtokenghtokenghtoken@code.example", f"https://{MASK}@code.example"),
+        ("s3+x.y://:pa55word@cache/0", f"s3+x.y://{MASK}:{MASK}@cache/0"),
+        (" eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl!", f" {MASK}!"),
+        (",a-eyJhbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl!", f",a-{MASK}!"),
+        (" hunter2hunter2!", f" {MASK}!"),
+    ],
+)
+def test_credentials_behind_a_long_beginning_are_masked(before: str, secret: str, masked: str) -> None:
+    assert Redactor(["hunter2hunter2"]).clean(before + secret) == before + masked
 
 
 @pytest.mark.parametrize(

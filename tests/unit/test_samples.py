@@ -49,6 +49,12 @@ def test_a_file_inside_a_directory_that_is_wanted_too_is_both(extract: Extract) 
     assert [name for name, _ in samples.files("samples/in.csv")] == ["in.csv"]
 
 
+def test_the_whole_source_can_be_a_sample(extract: Extract) -> None:
+    samples = extract(".", "samples")
+    assert [name for name, _ in samples.files(".")] == ["other", "samples/deep/more.csv", "samples/in.csv"]
+    assert [name for name, _ in samples.files("samples")] == ["deep/more.csv", "in.csv"]
+
+
 def test_what_is_wanted_twice_takes_no_more_of_the_room(extract: Extract) -> None:
     extract("samples", "samples/in.csv", limit=6)
     with pytest.raises(ProblemError) as raised:

@@ -13,6 +13,7 @@ from workers.images.facts import FileEntry, Kind, LayerFacts
 from workers.images.heads import HEAD_BYTES, describe_head
 from workers.images.kept import Texts
 from workers.images.limits import Limits
+from workers.images.names import Names
 from workers.images.streams import CHUNK, CountingReader, TooMuch, bounded_header, unpacked
 from workers.images.text import printable
 
@@ -70,6 +71,7 @@ class _Found:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._names = Names(limits)
         self._texts = Texts(limits)
         self._entries: dict[str, FileEntry] = {}
         self._removed: list[str] = []
@@ -101,12 +103,14 @@ class _Found:
             self._whiteout(path, name)
         elif path:
             entry = self._entry(member, path, archive)
+            self._names.add(path, entry.target)
             # Taken out first, so that the order is that of the last mention: a file over a link of that name.
             self._entries.pop(path, None)
             self._entries[path] = entry
 
     def _whiteout(self, path: str, name: str) -> None:
         parent = path[: -len(name)]
+        self._names.add(path)
         if name == OPAQUE:
             self._emptied.append(parent.rstrip("/"))
         elif not name.startswith(RESERVED):

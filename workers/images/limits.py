@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``entries``: files per image. ``bytes``: of the unpacked layers together (SageMaker's batch volume is 30 GB and
-    must hold the image, so nothing above it can be published). ``layers``: what overlay file systems stack.
-    ``header``: bytes of one extended tar header. ``path``: characters, as in Linux. ``wanted``: bytes kept of a file
-    whose content is wanted."""
+    """``entries``: names per image: entries, marks of removed files, and directories that only the paths of others
+    tell of. ``characters``: of those names' paths and of link targets, together. ``bytes``: of the unpacked layers
+    together (SageMaker's batch volume is 30 GB and must hold the image, so nothing above it can be published).
+    ``layers``: what overlay file systems stack. ``header``: bytes of the extended tar headers before one entry, and of
+    a layer's global ones. ``path``: characters, as in Linux. ``wanted``: bytes kept of a file whose content is
+    wanted."""
 
     entries: int = 1_000_000
+    characters: int = 128 << 20
     bytes: int = 40 << 30
     layers: int = 127
     header: int = 1 << 20

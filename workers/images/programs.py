@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -24,7 +25,7 @@ _WITH_NEXT_WORD = {
 #: Options after which there is no such file.
 _OTHER_USE = {
     "python": re.compile(r"-[A-Za-z]*[cmhV]|--?(?:version|help)|-"),
-    "sh": re.compile(r"-[A-Za-z]*[cs]|--?(?:version|help)|-"),
+    "sh": re.compile(r"-[A-Za-z]*[cs][A-Za-z]*|--?(?:version|help)|-"),
     "": re.compile(r"-[A-Za-z]*[eEphvi]|--?(?:version|help|eval|print|interactive|check)|-"),
 }
 #: Text of a shell command that is nothing but plain words.
@@ -45,6 +46,14 @@ class Program:
     def path(self) -> str | None:
         """The file in the image, with every link followed."""
         return f"/{self.node.entry.path}" if self.node is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class ShellForm:
+    """``shell`` as ENTRYPOINT gives it; ``text`` is the command that it runs, empty where there is none."""
+
+    shell: str
+    text: str
 
 
 def search_path(image: Image) -> str:
@@ -71,11 +80,30 @@ def is_init(image: Image) -> bool:
     return PurePosixPath(words[0]).name in INITS
 
 
-def shell_form(image: Image) -> str | None:
-    """The shell, if ENTRYPOINT was written as one string and so runs as ``/bin/sh -c``."""
-    words = image.config.entrypoint or []
-    shell = PurePosixPath(words[0]).name if words else ""
-    return words[0] if shell in SHELLS and len(words) > 1 and words[1] == "-c" else None
+def shell_form(image: Image) -> ShellForm | None:
+    """How a shell runs ENTRYPOINT, if it was written as one string (or as the list that this comes to)."""
+    return shell_command(image.config.entrypoint or [])
+
+
+def shell_command(words: Sequence[str]) -> ShellForm | None:
+    """What ``words`` have a shell run as text: ``/bin/sh -c TEXT``, with any options that a SHELL line may add, as in
+    ``bash -euo pipefail -c TEXT`` or ``bash -lc TEXT``. None where a script is run, or no shell.
+
+    ``c`` is one option among others (bash(1), sh(1)): the text is the first word that is no option.
+    """
+    if not words or PurePosixPath(words[0]).name not in SHELLS:
+        return None
+    rest, is_text = list(words[1:]), False
+    while rest and rest[0][:1] in ("-", "+"):
+        option = rest.pop(0)
+        if option in ("-", "--"):
+            break
+        single = not option.startswith("--")
+        is_text = is_text or (single and option.startswith("-") and "c" in option)
+        # Each o takes a word; the two long options do, too.
+        values = len(re.findall("[oO]", option)) if single else option in ("--rcfile", "--init-file")
+        del rest[:values]
+    return ShellForm(words[0], rest[0] if rest else "") if is_text else None
 
 
 def started_by(image: Image, argument: str) -> Program:
@@ -120,10 +148,10 @@ def file_to_run(program: Program) -> str | None:
     words = list(program.arguments)
     while words:
         word = words.pop(0)
+        if other_use.fullmatch(word):
+            return None
         if with_next is not None and with_next.fullmatch(word):
             del words[:1]
-        elif other_use.fullmatch(word):
-            return None
         elif not word.startswith(("-", "+")):
             return word
     return None
@@ -147,9 +175,10 @@ def run_file(image: Image, program: Program, name: str) -> Node | None:
 
 def shell_program(image: Image) -> str | None:
     """The program that a shell-form ENTRYPOINT starts, where that is a path and the command is of plain words only."""
-    if shell_form(image) is None or len(image.config.entrypoint or ()) < 3:
+    form = shell_form(image)
+    if form is None:
         return None
-    text = (image.config.entrypoint or [])[2].strip()
+    text = form.text.strip()
     if not _PLAIN.fullmatch(text):
         return None
     words = text.removeprefix("exec ").split()

@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +23,8 @@ from workers.images import facts
 from workers.images.facts import LayerFacts
 from workers.images.layer import read_layer
 from workers.images.limits import DEFAULT_LIMITS, Limits
+from workers.images.names import Names
+from workers.images.streams import TooMuch
 from workers.images.text import printable
 from workers.images.tree import Tree, compose
 from workers.registries.client import Manifest, RegistryClient, RegistryError, is_digest
@@ -31,7 +33,8 @@ CONFIG_LIMIT = 8 << 20
 HISTORY_LINES, CREATED_BY_LIMIT = 1000, 20_000
 #: Layers kept in the cache; the ones used least recently go first.
 CACHE_FILES = 400
-
+#: Rows of a list that are turned into text at once.
+PIECE = 5000
 
 _BUILD_ARGUMENTS = re.compile(r"^(?:RUN )?\|\d+ .*?/bin/sh -c ", re.DOTALL)
 
@@ -142,16 +145,16 @@ class _Source:
 
 def _read_layers(source: _Source, digests: list[str]) -> list[LayerFacts]:
     known: dict[str, LayerFacts] = {}
-    entries = size = 0
+    names, size = Names(source.limits), 0
     for number, digest in enumerate(digests, 1):
         source.check()
         if digest not in known:
             known[digest] = _layer_facts(source, digest, f"{number} of {len(digests)}")
-        entries += len(known[digest].entries)
+        try:
+            names.add_layer(known[digest])
+        except TooMuch as error:
+            raise ProblemError("IMAGE-LAYER-LIMIT", layer=digest, detail=error) from error
         size += known[digest].bytes
-        if entries > source.limits.entries:
-            detail = f"more than {source.limits.entries} entries in all"
-            raise ProblemError("IMAGE-LAYER-LIMIT", layer=digest, detail=detail)
         if size > source.limits.bytes:
             detail = f"more than {source.limits.bytes} bytes in all"
             raise ProblemError("IMAGE-LAYER-LIMIT", layer=digest, detail=detail)
@@ -189,11 +192,27 @@ def _from_cache(kept: Path, digest: str) -> LayerFacts | None:
 def _to_cache(kept: Path, found: LayerFacts) -> None:
     """Written beside and renamed: another worker never reads half of it."""
     kept.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found.as_json(), separators=(",", ":")).encode()
-    with tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".part", delete=False) as spool:
-        spool.write(gzip.compress(text, 3))
+    with (
+        tempfile.NamedTemporaryFile(dir=kept.parent, suffix=".part", delete=False) as spool,
+        gzip.open(spool, "wt", 3, encoding="utf-8") as packed,
+    ):
+        packed.writelines(_json_pieces(found.as_json()))
     Path(spool.name).replace(kept)
     _forget_oldest(kept.parent)
+
+
+def _json_pieces(data: dict[str, Any]) -> Iterator[str]:
+    """The JSON text of ``data``, long lists in parts: that of a million entries is never held at once."""
+    for number, (key, value) in enumerate(data.items()):
+        yield f"{',' if number else '{'}{json.dumps(key)}:"
+        if not isinstance(value, list):
+            yield json.dumps(value, separators=(",", ":"))
+            continue
+        for start in range(0, len(value), PIECE):
+            part = json.dumps(value[start : start + PIECE], separators=(",", ":"), ensure_ascii=False)
+            yield f"{',' if start else '['}{part[1:-1]}"
+        yield "]" if value else "[]"
+    yield "}"
 
 
 def _forget_oldest(cache: Path) -> None:

@@ -85,11 +85,13 @@ def unpacked(blob: CountingReader) -> IO[bytes]:
 
 
 def bounded_header(limit: int) -> type[tarfile.TarInfo]:
-    """A TarInfo that reads no extended header above ``limit`` bytes and takes no damaged header for the end.
+    """A TarInfo that reads no extended headers above ``limit`` bytes and takes no damaged header for the end.
 
     The library reads a long name or pax header into memory whatever its size, and stops without a word at a header
-    that it cannot read, where an engine refuses the layer.
+    that it cannot read, where an engine refuses the layer. It holds all those before one entry at the same time, and
+    the global ones to the archive's end: either kind counts together. One class serves one archive.
     """
+    held = 0
     extended = {
         tarfile.XHDTYPE,
         tarfile.XGLTYPE,
@@ -108,11 +110,17 @@ def bounded_header(limit: int) -> type[tarfile.TarInfo]:
 
         def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
             # The hook that the library's source names for subclasses.
-            if self.type in extended and not 0 <= self.size <= limit:
-                raise TooMuch(f"an entry header of {self.size} bytes")
+            nonlocal held
             if self.type == tarfile.GNUTYPE_SPARSE:
                 raise tarfile.ReadError("it holds a sparse file")
-            return cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]
+            size = self.size if self.type in extended else 0
+            if not 0 <= size <= limit - held:
+                raise TooMuch(f"entry headers of {held + size} bytes")
+            held += size
+            member = cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]
+            # It has read on to the entry itself by now.
+            held -= size if self.type != tarfile.XGLTYPE else 0
+            return member
 
         def _proc_gnusparse_10(self, *_: object) -> None:
             # The map of a sparse file is read without any bound. No builder writes one.

@@ -50,12 +50,13 @@ class Samples:
             return []
         places = []
         for index, path in enumerate(wanted):
+            folder = "" if path == "." else path.rstrip("/") + "/"
             if clean == path:
                 self._places[path] = self._folder / f"{index}.file" / Path(path).name
                 places.append(self._places[path])
-            elif clean.startswith(path.rstrip("/") + "/"):
+            elif clean.startswith(folder):
                 self._places[path] = self._folder / f"{index}.dir"
-                places.append(self._places[path] / clean[len(path.rstrip("/")) + 1 :])
+                places.append(self._places[path] / clean[len(folder) :])
         return places
 
     def read(self, path: str) -> bytes:

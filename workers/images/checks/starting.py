@@ -183,15 +183,13 @@ def _simple(path: str) -> bool:
 
 
 def _shell_form(subject: Subject) -> CheckReport:
-    code, shell = "IMAGE-ENTRYPOINT-SHELL", shell_form(subject.image)
-    if shell is None:
+    code, form = "IMAGE-ENTRYPOINT-SHELL", shell_form(subject.image)
+    if form is None:
         return CheckReport(code, PASS)
-    words = subject.image.config.entrypoint or []
-    text = words[2] if len(words) > 2 else ""
-    evidence = (Evidence(shown(" ".join(words))),)
-    plain = _plain_words(text)
+    evidence = (Evidence(shown(" ".join(subject.image.config.entrypoint or []))),)
+    plain = _plain_words(form.text)
     patch = f"ENTRYPOINT {json.dumps(plain)}\n" if plain else ""
-    return CheckReport(code, WARN, {"shell": shown(shell)}, evidence, patch)
+    return CheckReport(code, WARN, {"shell": shown(form.shell)}, evidence, patch)
 
 
 def _plain_words(text: str) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from listings.reports import CheckOutcome, Evidence
+from workers.images.programs import shell_command
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.phase import ML, Bench, Outcome
 from workers.sandbox.subject import Exit, Subject
@@ -138,12 +139,12 @@ def _report(
     evidence = [Evidence(f"SIGTERM after {found.sent:g} s, end {found.took:g} s later, exit code {found.exit.code}")]
     if checkpoints:
         evidence.append(Evidence(f"{checkpoints} files in /opt/ml/checkpoints", label="checkpoints"))
-    shell = False
+    shell = None
     if result is CheckOutcome.WARN:
         entrypoint = bench.engine.client.images.get(bench.image.name).attrs["Config"].get("Entrypoint") or []
-        shell = entrypoint[:2] == ["/bin/sh", "-c"]
-        if shell:
-            evidence.append(Evidence(f"ENTRYPOINT {' '.join(entrypoint[2:])}", label="ENTRYPOINT in shell form"))
+        shell = shell_command(entrypoint)
+        if shell is not None:
+            evidence.append(Evidence(f"ENTRYPOINT {shell.text}", label="ENTRYPOINT in shell form"))
     outcome.add(
         result, CODE, evidence=tuple(evidence), reason=reason, seconds=f"{found.took:g}", exit_code=found.exit.code
     )
