@@ -7,7 +7,7 @@ import gc
 
 
 def give_back() -> None:
-    """Collect garbage, and have the C library return its free pages. It has no such call (musl): it returns them itself.
+    """Collect garbage, and have the C library return its free pages; one without that call (musl) does so itself.
 
     Source: malloc_trim(3) of glibc; freed memory between blocks in use otherwise stays with the process.
     """
