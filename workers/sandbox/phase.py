@@ -238,7 +238,7 @@ def judge_processes(outcome: Outcome, subject: Subject) -> None:
 
 
 def judge_memory(outcome: Outcome, subject: Subject, ended: Exit, first: tuple[Evidence, ...] = ()) -> bool:
-    """Add the memory check. True where running out of memory explains the end. ``first``: evidence before its last lines.
+    """Add the memory check. True where running out of memory explains the end. ``first``: evidence before the log's.
 
     Raises ProblemError TEST-HOST-TOO-SMALL: out of memory where this host gave less than the instance type has, or the
     type's size is not known.
