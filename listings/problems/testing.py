@@ -128,6 +128,14 @@ _PLATFORM = (
         NextAction.RETRY_STEP,
     ),
     _platform(
+        "TEST-HOST-ROOM",
+        "The test host's disk has no room for the test's input",
+        "Unpacked, {what} would not fit into the {free_mb} MiB that are free on the disk of the test host's engine, "
+        "of which {reserve_mb} MiB stay free.",
+        "Free or enlarge the disk that holds the engine's volumes, then try again. Nothing is wrong with the version.",
+        NextAction.RETRY_STEP,
+    ),
+    _platform(
         "TEST-INSTANCES-FILE",
         "The table of instance types cannot be read",
         "{path} is not like Slipway's own table: {reason}.",

@@ -125,6 +125,31 @@ def test_every_port_is_the_containers_own(twin: Twin) -> None:
     assert said(ran)["dns beside own"] == "rcode 3"
 
 
+SERVED_ITSELF = "own address -> ('127.0.0.1', b'served itself')"
+
+
+def test_a_program_that_asks_for_its_own_address_and_serves_itself_there_calls_nobody(twin: Twin) -> None:
+    ran = train(twin, "own-address")
+    assert SERVED_ITSELF in ran.log.text()
+    assert "own address -> ('::1', b'served itself')" in ran.log.text()
+    assert (ran.check("TEST-EGRESS").outcome.value, ran.report.facts["outgoing"]) == ("pass", [])
+
+
+def test_the_own_address_is_the_same_however_calls_fail_and_calls_to_elsewhere_are_told_beside_it(twin: Twin) -> None:
+    ran = train(twin, "own-address-and-call")
+    assert ran.log.text().count(SERVED_ITSELF) == 3
+    calls = [call for call in ran.report.facts["outgoing"] if ":" not in call["address"]]
+    assert {call["network"] for call in calls} == {"refuse", "drop", "diagnose"}
+    told = [(call["network"], call["protocol"], call["address"], call["port"], call["count"]) for call in calls]
+    assert sorted(told) == sorted(
+        (network, protocol, "198.51.100.7", port, 1)
+        for network in ("refuse", "drop", "diagnose") for protocol, port in (("tcp", 7000), ("udp", 7001))
+    )  # fmt: skip
+    refused = [call for call in calls if call["network"] == "refuse"]
+    assert [call["hint"] for call in refused] == ["answered by itself"] * 2
+    assert "answered by itself" not in {call["hint"] for call in calls if call not in refused}
+
+
 def test_no_call_makes_no_further_run(twin: Twin) -> None:
     ran = train(twin, "quiet")
     assert ran.check("TEST-EGRESS").outcome.value == "pass"

@@ -296,8 +296,10 @@ class Space:
         } | volume
         self.layer = 0
         self.api = self
+        self.asked: list[tuple[str, int]] = []
 
     def call(self, do: str, stop: Stop, **arguments: Any) -> dict[str, Any]:
+        self.asked.append((arguments["path"], arguments["max_entries"]))
         return self.volume
 
     def containers(self, **arguments: Any) -> list[dict[str, int]]:
@@ -321,6 +323,27 @@ def test_a_disk_that_runs_full_is_the_containers_doing_only_where_that_is_known(
     assert raised.value.code == "TEST-HOST-DISK"
     space.volume["bytes"] = 257 << 20
     assert "257 MiB written" in watched.exceeded()
+
+
+def test_what_was_there_before_the_start_is_input_and_does_not_count() -> None:
+    space = Space(bytes=30 * GIB, entries=900_000)
+    watched = budget(space)
+    assert (watched.exceeded(), watched.used) == ("", 0)
+    space.volume |= {"bytes": 30 * GIB + profile().disk_bytes + (1 << 20)}
+    assert "allowed" in watched.exceeded()
+    space.volume |= {"bytes": 30 * GIB, "entries": 900_001 + profile().inodes}
+    assert "files and directories" in watched.exceeded()
+
+
+def test_a_place_that_can_only_be_read_is_not_walked() -> None:
+    space = Space(bytes=30 * GIB)
+    watched = DiskBudget(space, space, profile(), Stop(), ["/opt/ml/model", "/srv/volumes/0"])  # type: ignore[arg-type]
+    watched.begin("container", first_is_read_only=True)
+    space.asked.clear()
+    assert watched.exceeded() == ""
+    assert [most == 0 for path, most in space.asked if path == "/opt/ml/model"] == [True]
+    space.volume["bytes"] += profile().disk_bytes + (1 << 20)
+    assert "allowed" in watched.exceeded()
 
 
 def test_a_disk_that_was_full_already_stops_nobody_who_writes_little() -> None:

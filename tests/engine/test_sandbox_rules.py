@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -25,7 +25,7 @@ from workers.sandbox.holder.dns import Resolver, parse_question
 from workers.sandbox.holder.observe import measure
 from workers.sandbox.holder.recorder import MAX_RECORDS, Recorder
 from workers.sandbox.holder_client import Answer
-from workers.sandbox.model_files import Limits, collect, unpack
+from workers.sandbox.model_files import Contents, Limits, collect, unpacked
 from workers.sandbox.network import Network
 from workers.sandbox.phase import Outcome
 from workers.sandbox.plan import broke
@@ -81,6 +81,12 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int =
     found = tarfile.TarInfo(name)
     found.type, found.linkname, found.size, found.mode, found.uid = kind, link, size, 0o4777, 1000
     return found
+
+
+def unpack(source: IO[bytes], target: IO[bytes], limits: Limits) -> Contents:
+    contents = Contents()
+    target.writelines(unpacked(source, limits, contents))
+    return contents
 
 
 @pytest.mark.parametrize(

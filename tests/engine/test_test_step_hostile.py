@@ -220,17 +220,45 @@ def unsafe_archive() -> bytes:
     return buffer.getvalue()
 
 
-def bomb() -> bytes:
-    return tar_of({"zeros": bytes(300 << 20)})
-
-
 @pytest.mark.parametrize(
     "archive",
-    [b"not an archive", unsafe_archive(), bomb(), tar_of({"a": b"a"}, "w")],
-    ids=["no archive", "path that escapes", "bomb", "not gzipped"],
+    [b"not an archive", unsafe_archive(), tar_of({"a": b"a"}, "w")],
+    ids=["no archive", "path that escapes", "not gzipped"],
 )
 def test_a_model_archive_that_cannot_be_trusted_is_refused(twin: Twin, archive: bytes) -> None:
     assert twin.serve("twin-hostile", "echo", artifact=archive).code == "TEST-ARTIFACT"
+
+
+def large_model() -> bytes:
+    """More than the container itself may write, in bytes and in files."""
+    return tar_of({"zeros": bytes(300 << 20), **{f"f/{number}": b"" for number in range(5100)}})
+
+
+def test_a_model_is_input_however_little_the_container_may_write(twin: Twin) -> None:
+    ran = twin.serve("twin-hostile", "echo", artifact=large_model())
+    assert ran.code == "", ran.log.text()
+    assert "5101 files, 314572800 bytes" in ran.log.text()
+
+
+def test_a_model_past_what_aws_takes_is_refused(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.sandbox.serving.run.MAX_BYTES", 299 << 20)
+    ran = twin.serve("twin-hostile", "echo", artifact=large_model())
+    assert (ran.code, ran.report.problem.params["reason"]) == ("TEST-ARTIFACT", "more than 299 MiB")
+
+
+def test_a_model_that_the_hosts_disk_has_no_room_for_is_the_operators(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.sandbox.phase.DISK_RESERVE_BYTES", 1 << 60)
+    ran = twin.serve("twin-hostile", "echo", artifact=large_model())
+    assert (ran.code, ran.report.problem.params["what"]) == ("TEST-HOST-ROOM", "the model")
+    assert ran.report.problem.params["free_mb"] != "0"
+
+
+def test_samples_are_input_however_little_the_container_may_write(twin: Twin) -> None:
+    files = {f"samples/train/{number}.csv": b"1\n" for number in range(5100)}
+    ran = twin.train("twin-good", {"channels": {"train": {"path": "samples/train"}}}, files=files)
+    assert ran.code == "", ran.log.text()
 
 
 def test_a_sample_that_is_not_in_the_source_is_named(twin: Twin) -> None:

@@ -65,6 +65,8 @@ def test_two_hosts_train_together_each_with_its_own_name_and_volume(twin: Twin) 
     for host in ("algo-1", "algo-2"):
         assert f"{host}: host {host} of ['algo-1', 'algo-2'] name {host}" in ran.log.text()
         assert f"{host}: done on {host}" in ran.log.text()
+    for host, address in (("algo-1", "10.255.77.1"), ("algo-2", "10.255.77.2")):
+        assert f"{host}: own address {address} of {address}" in ran.log.text()
     assert [host["exit_code"] for host in ran.report.facts["hosts"]] == [0, 0]
     assert [run["phase"] for run in ran.report.facts["runs"]] == ["train", "train-hosts", "train-hosts-2"]
 

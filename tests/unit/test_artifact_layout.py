@@ -10,6 +10,8 @@ import pytest
 from listings.problems import ProblemError
 from tests.contract_rows import detects
 from tests.unit.archive_fixtures import hard, link, special, tar
+from workers.sandbox import model_files
+from workers.sandbox.model_files import unpacked
 from workers.sources import artifact
 from workers.sources.artifact import ArtifactContents, examine
 
@@ -73,6 +75,27 @@ def test_thousand_of_them_cost_twenty_names() -> None:
 @detects(13, "SOURCE-BAD-ARTIFACT")
 def test_what_leads_out_or_is_no_file(entry: Entry, says: str) -> None:
     assert says in refusal(("m", b"x"), entry)
+
+
+@pytest.mark.parametrize(("entries", "says"), [
+    ([("v1/a", b"x"), link("latest", "v1"), ("latest/b", b"x")], "'latest/b' lies behind 'latest', a symbolic link"),
+    ([link("latest", "v1"), link("latest/c", "a"), ("v1/a", b"x")], "'latest/c' lies behind"),
+    ([hard("b", "a"), ("a", b"x")], "'b' has no target before it"),
+    ([("s/d/a", b"x"), link("d", "s/d"), link("x", "d/../../y")], "points to"),
+    ([("v1/a", b"x"), link("latest", "v1"), ("v1/b", b"x"), ("latest2/b", b"x"), hard("c", "./v1/a")], ""),
+])  # fmt: skip
+def test_what_fetch_takes_is_what_the_test_unpacks(entries: list[Entry], says: str) -> None:
+    def unpack() -> None:
+        b"".join(unpacked(io.BytesIO(tar(*entries)), model_files.Limits(1 << 20, 100), model_files.Contents()))
+
+    if not says:
+        unpack()
+        assert look(*entries).files == 5
+        return
+    with pytest.raises(ProblemError) as caught:
+        unpack()
+    assert caught.value.code == "TEST-ARTIFACT"
+    assert says in refusal(*entries)
 
 
 def test_not_gzip_and_empty() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 import struct
@@ -230,6 +231,39 @@ def test_the_kernel_hands_over_calls_to_elsewhere_alone(target: str, seen: bool)
         assert passes(sniffer.calls(), data) is (target != "127.0.0.1")
 
 
+@pytest.mark.parametrize(
+    ("source", "seen"), [(ELSEWHERE, True), ("127.0.0.1", False), (OWN, False), (PEER, False), ("10.255.77.3", True)]
+)
+@pytest.mark.parametrize("target", ["127.0.0.1", OWN])
+def test_an_answer_from_elsewhere_is_handed_over_where_the_container_alone_can_give_it(
+    source: str, seen: bool, target: str
+) -> None:
+    for packet in (
+        packets.tcp(source, 80, target, 40000, 1, 2, SYN | ACK),
+        packets.udp(source, 80, target, 40000, b"x"),
+    ):
+        data = packets._header(packet) + packet.payload
+        assert passes(sniffer.calls([OWN, PEER], answers=True), data) is seen
+        assert not passes(sniffer.calls([OWN, PEER]), data)
+    ended = packets.tcp(source, 80, target, 40000, 1, 2, RST | ACK)
+    assert not passes(sniffer.calls([OWN, PEER], answers=True), packets._header(ended) + ended.payload)
+
+
+def test_who_answers_is_told_and_counts_as_no_further_call() -> None:
+    recorder = Recorder()
+    for packet in (
+        packets.tcp("127.0.0.1", 40000, ELSEWHERE, 80, 1, 0, SYN),
+        packets.tcp(ELSEWHERE, 80, "127.0.0.1", 40000, 5, 2, SYN | ACK),
+        packets.udp("127.0.0.1", 40001, ELSEWHERE, 81, b"x"), packets.udp(ELSEWHERE, 81, "127.0.0.1", 40001, b"x"),
+        packets.udp(ELSEWHERE, 82, "127.0.0.1", 40001, b"x"), packets.tcp(ELSEWHERE, 83, "127.0.0.1", 40001, 1, 0, SYN),
+    ):  # fmt: skip
+        recorder.packet(packets._header(packet) + packet.payload)
+    attempts: Any = recorder.as_json()["attempts"]
+    assert [(one["protocol"], one["port"], one["count"], one["hints"]) for one in attempts] == [
+        ("tcp", 80, 1, ["answered by itself"]), ("udp", 81, 1, ["answered by itself"]),
+    ]  # fmt: skip
+
+
 def question(name: str, kind: int) -> bytes:
     labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
     return b"\xab\xcd\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + labels + b"\0" + struct.pack("!HH", kind, 1)
@@ -268,9 +302,18 @@ def test_a_peer_is_reached_while_its_echo_is_on(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_route_to_a_peer_alone_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers.observe, "interfaces", lambda: ["eth0", "lo"])
-    monkeypatch.setattr(peers, "_source", lambda _: OWN)
+    monkeypatch.setattr(peers, "_is_local", lambda _: False)
     monkeypatch.setattr(peers, "_answers", lambda address, own: False)
     assert peers.prove(OWN, {"algo-1": OWN, "algo-2": PEER}, []) == ["algo-2 does not answer"]
+
+
+def test_where_an_address_leads_is_proven_by_binding_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert peers._is_local("127.0.0.7")
+    monkeypatch.setattr(peers.observe, "interfaces", lambda: ["eth0", "lo"])
+    monkeypatch.setattr(peers, "_call", lambda address, interface: errno.ECONNREFUSED)
+    monkeypatch.setattr(peers, "_is_local", lambda address: address == PEER)
+    wrong = peers.prove(OWN, {"algo-1": OWN, "algo-2": PEER}, [ELSEWHERE])
+    assert wrong == ["algo-2 is not behind eth0", f"{ELSEWHERE} is not local"]
 
 
 def test_checksums_and_filters_are_as_the_kernel_wants_them() -> None:
@@ -278,6 +321,7 @@ def test_checksums_and_filters_are_as_the_kernel_wants_them() -> None:
     for lines in (
         sniffer.calls(),
         sniffer.calls(["10.255.77.1", "10.255.77.2"]),
+        sniffer.calls(["10.255.77.1", "10.255.77.2"], answers=True),
         sniffer.conversations(""),
         sniffer.conversations("169.254.169.253"),
     ):

@@ -7,7 +7,7 @@ import io
 import posixpath
 import tarfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -17,6 +17,7 @@ from workers.chunks import IterReader
 
 #: Links are kept until the end, to see what lies behind them.
 MAX_LINKS = 20_000
+CHUNK_BYTES = 1 << 20
 
 
 class UnsafeArchive(Exception):
@@ -53,22 +54,27 @@ def collect(chunks: Iterable[bytes], target: IO[bytes], limits: Limits) -> Conte
             gzip.GzipFile(filename="", fileobj=target, mode="wb", compresslevel=6, mtime=0) as packed,
             tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
         ):
-            return _copy(source, archive, limits, strip="model", strict=False)
+            contents = Contents()
+            for plain, data in _members(source, contents, limits, strip="model", strict=False):
+                archive.addfile(plain, data)
+                archive.members = []  # type: ignore[attr-defined]  # it would keep every member until the end
+            return contents
     except BudgetExceeded as error:
         raise ProblemError("TEST-DISK", reason=f"the model directory holds {error}") from error
 
 
-def unpack(source: IO[bytes], target: IO[bytes], limits: Limits) -> Contents:
-    """A ``model.tar.gz`` as a plain tar that is safe to hand to the engine.
+def unpacked(source: IO[bytes], limits: Limits, contents: Contents) -> Iterator[bytes]:
+    """A ``model.tar.gz`` as a plain tar that is safe to hand to the engine, piece by piece, so that it takes no room of
+    its own. ``contents`` counts what has been given out.
 
     Raises ProblemError TEST-ARTIFACT (not a gzip tar, an unsafe member, past the limits).
     """
     try:
-        with (
-            tarfile.open(fileobj=source, mode="r|gz") as packed,
-            tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as archive,
-        ):
-            return _copy(packed, archive, limits, strip="", strict=True)
+        with tarfile.open(fileobj=source, mode="r|gz") as packed:
+            for plain, data in _members(packed, contents, limits, strip="", strict=True):
+                yield plain.tobuf(tarfile.PAX_FORMAT)
+                yield from _padded(data, plain.size)
+            yield bytes(2 * tarfile.BLOCKSIZE)
     except (
         tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnsafeArchive, BudgetExceeded, ValueError,
         OverflowError,
@@ -77,8 +83,26 @@ def unpack(source: IO[bytes], target: IO[bytes], limits: Limits) -> Contents:
         raise ProblemError("TEST-ARTIFACT", reason=reason, evidence=(Evidence(reason),)) from error
 
 
-def _copy(source: tarfile.TarFile, target: tarfile.TarFile, limits: Limits, *, strip: str, strict: bool) -> Contents:
-    contents, links, seen, entries = Contents(), set[str](), set[str](), 0
+def _padded(data: IO[bytes] | None, size: int) -> Iterator[bytes]:
+    """A member's content up to the next whole block. Raises tarfile.ReadError where there is less of it."""
+    left = size
+    while data is not None and left:
+        chunk = data.read(min(left, CHUNK_BYTES))
+        if not chunk:
+            raise tarfile.ReadError("unexpected end of data")
+        left -= len(chunk)
+        yield chunk
+    yield bytes(-size % tarfile.BLOCKSIZE)
+
+
+def _members(
+    source: tarfile.TarFile, contents: Contents, limits: Limits, *, strip: str, strict: bool
+) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+    """What is taken of ``source``, each with its content, which is valid until the next is asked for.
+
+    ``strict``: raises UnsafeArchive for what is not taken. Raises BudgetExceeded past the limits.
+    """
+    links, seen, entries = set[str](), set[str](), 0
     clear = set[str]()
     for member in source:
         entries += 1
@@ -104,10 +128,9 @@ def _copy(source: tarfile.TarFile, target: tarfile.TarFile, limits: Limits, *, s
         seen.add(name)
         data = source.extractfile(member) if member.isfile() else None
         contents.files += member.isfile()
-        target.addfile(_plain(member, name, strip), data)
-        # Both would keep every member until the end.
-        source.members, target.members = [], []  # type: ignore[attr-defined]
-    return contents
+        yield _plain(member, name, strip), data
+        # It would keep every member until the end.
+        source.members = []  # type: ignore[attr-defined]
 
 
 def _behind_link(name: str, links: set[str], clear: set[str]) -> bool:

@@ -145,6 +145,7 @@ class Subject:
     def create(
         self, image: StagedImage, command: str, labels: Mapping[str, str], mounts: list[Mount], env: Mapping[str, str]
     ) -> None:
+        """``mounts``: the test's own volume first. Raises ProblemError TEST-NO-PROGRAM."""
         options: dict[str, Any] = {
             "command": [command],
             "labels": {**labels, LABEL_ROLE: "subject"},
@@ -167,7 +168,7 @@ class Subject:
             raise ProblemError("TEST-NO-PROGRAM", evidence=(detail,), command=command) from error
         self.id = str(self.container.id)
         self.created = True
-        self._budget.begin(self.id)
+        self._budget.begin(self.id, first_is_read_only=bool(mounts[0].get("ReadOnly")))
         self._attachment = Attachment(self.engine, self.id)
         self.pump = OutputPump(self._attachment, self.log, self._news.set)
 

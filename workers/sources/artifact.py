@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import IO
 
 from listings.problems import ProblemError, fill, get
 from workers.sources.members import CHUNK, Kind, Limits, Member, members, shown
-from workers.sources.names import clean, leads_out
+from workers.sources.names import clean, leads_out, parents
 
 #: A batch transform job has 30 GB of disk for image, archive and unpacked files together.
 MAX_BYTES = 30 * 1000**3
@@ -45,6 +46,8 @@ def examine(artifact: IO[bytes], packed: int, name: str, check: Callable[[], Non
     limits = Limits(bytes=MAX_BYTES, files=MAX_MEMBERS, ratio=None)
     try:
         return _examine(artifact, packed, limits, check)
+    except _Refused as error:
+        raise ProblemError("SOURCE-BAD-ARTIFACT", name=name, detail=str(error)) from error
     except ProblemError as error:
         if not error.code.startswith("SOURCE-"):
             raise
@@ -61,6 +64,16 @@ def _examine(artifact: IO[bytes], packed: int, limits: Limits, check: Callable[[
     return found.contents()
 
 
+def _reads_as_outside(name: str, target: str) -> bool:
+    """Whether a link's text alone leads out, which no engine unpacks, wherever other links would take it."""
+    aim = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+    return target.startswith("/") or aim == ".." or aim.startswith("../")
+
+
+class _Refused(Exception):
+    """The archive holds what would not be unpacked; the message says what."""
+
+
 class _Found:
     """Collects what the archive holds, member by member."""
 
@@ -69,17 +82,22 @@ class _Found:
         self.tops: set[str] = set()
         self.at_root = False
         self.links: dict[str, str] = {}
+        self.names: set[str] = set()
         self.junk: list[str] = []
         self.listing: list[tuple[str, int]] = []
 
     def add(self, member: Member, name: str) -> None:
+        self._judge_place(name)
         if member.kind is Kind.SYMLINK:
+            if _reads_as_outside(name, member.target):
+                raise ProblemError("SOURCE-LINK-ESCAPE", member=shown(name), target=shown(member.target))
             self.links[name] = member.target
             if len(self.links) > MAX_LINKS:
                 what, limit = "It has too many symbolic links", f"{MAX_LINKS:,}"
                 raise ProblemError("SOURCE-TOO-LARGE", what=what, limit=limit)
-        if member.kind is Kind.HARDLINK:
-            clean(member.target)
+        if member.kind is Kind.HARDLINK and clean(member.target) not in self.names:
+            raise _Refused(f"the hard link {shown(name)!r} has no target before it in the archive")
+        self.names.add(name)
         if _JUNK.search(name):
             self.junk_count += 1
             if len(self.junk) < MOST_JUNK:
@@ -96,6 +114,16 @@ class _Found:
             self.bytes += len(chunk)
         if member.content is not None and len(self.listing) < MOST_LISTED and not _JUNK.search(name):
             self.listing.append((shown(name), self.bytes - before))
+
+    def _judge_place(self, name: str) -> None:
+        """What the test's unpacking refuses is refused here: GNU tar alone follows the link, if it leads anywhere yet,
+        and what SageMaker unpacks with is not documented."""
+        link = next((parent for parent in parents(name) if parent in self.links), "") if self.links else ""
+        if link:
+            raise _Refused(
+                f"{shown(name)!r} lies behind {shown(link)!r}, a symbolic link that comes before it: some programs "
+                "write it to where the link leads, others refuse it"
+            )
 
     def contents(self) -> ArtifactContents:
         for name, target in self.links.items():

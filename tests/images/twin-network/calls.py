@@ -92,5 +92,39 @@ def own_ports():
     attempt("dns beside own", lambda: dns_udp(nameserver(), "beside.example.org"))
 
 
+def own_address(family=socket.AF_INET, elsewhere="8.8.8.8"):
+    """As Ray and Dask do: the route to some address tells the own one, without a packet; then it serves itself there."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((elsewhere, 80))
+        address = probe.getsockname()[0]
+    with socket.create_server((address, 6379), family=family) as server:
+        with socket.create_connection((address, 6379), timeout=0.5) as client, server.accept()[0] as other:
+            client.sendall(b"served itself")
+            return address, other.recv(100)
+
+
+def call_itself():
+    """A call to elsewhere on ports that the container listens on."""
+    with socket.create_server(("0.0.0.0", 7000)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        datagrams.bind(("0.0.0.0", 7001))
+        attempt("own port elsewhere", lambda: socket.create_connection(("198.51.100.7", 7000), 0.5) and "connected")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(0.5)
+            client.connect(("198.51.100.7", 7001))
+            client.send(b"hello")
+            datagrams.settimeout(0.5)
+            attempt("own datagrams", lambda: answer(datagrams))
+
+
+def answer(datagrams):
+    """The answer comes from the address that was called, as of a server that is bound to it."""
+    said, client = datagrams.recvfrom(10)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        datagrams.close()
+        other.bind(("198.51.100.7", 7001))
+        return other.sendto(said, client)
+
+
 if __name__ == "__main__":
     {"kinds": every_kind, "flood": flood, "ports": own_ports}[sys.argv[1]]()

@@ -48,7 +48,8 @@ class Holder:
         ipv6 = _ipv6_works()
         profiles.close_namespace(self.network, ipv6=ipv6)
         self.send = packets.Injector(ipv6=ipv6)
-        self.sniffer = sniffer.open_sniffer(sniffer.calls())
+        # Where calls are answered or dropped, it is not the container that answers.
+        self.sniffer = sniffer.open_sniffer(sniffer.calls(answers=self.network == profiles.REFUSE))
         loop = asyncio.get_running_loop()
         loop.add_reader(self.sniffer, sniffer.drain, self.sniffer, self.recorder.packet)
         if self.network != profiles.DROP:
@@ -135,7 +136,7 @@ class Holder:
         peers.join(own, hosts)
         self.resolver.know(hosts)
         self.recorder.own = frozenset(hosts.values())
-        sniffer.attach(self.sniffer, sniffer.calls([*hosts.values()]))
+        sniffer.attach(self.sniffer, sniffer.calls([*hosts.values()], answers=self.network == profiles.REFUSE))
         return {}
 
     async def answer(self, line: bytes) -> None:

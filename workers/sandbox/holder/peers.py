@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from . import netlink, observe
+from . import netlink, observe, profiles
 
 CABLE = "eth0"
 NOBODY = 9  # the port "discard"
@@ -59,6 +59,7 @@ def join(own: str, hosts: Mapping[str, str]) -> None:
     """Be ``own`` at this end of the cable, and find the other ``hosts`` (name -> address) there. Raises OSError."""
     netlink.add_address(CABLE, own)
     netlink.link_up(CABLE)
+    profiles.call_from(own)
     for address in hosts.values():
         if address != own:
             netlink.route(socket.AF_INET, netlink.RTN_UNICAST, netlink.RT_TABLE_LOCAL, CABLE, address, own)
@@ -71,13 +72,12 @@ def prove(own: str, hosts: Mapping[str, str], away: Iterable[str]) -> list[str]:
     if (found := observe.interfaces()) != [CABLE, "lo"]:
         wrong.append(f"the interfaces are {', '.join(found)}")
     for name, address in hosts.items():
-        if address != own and _source(address) != own:
+        if address != own and _is_local(address):
             wrong.append(f"{name} is not behind {CABLE}")
         elif address != own and not _answers(address, own):
             wrong.append(f"{name} does not answer")
     for address in away:
-        # A call to an address that is local comes from that address itself.
-        if _source(address) != address:
+        if not _is_local(address):
             wrong.append(f"{address} is not local")
         codes = [_call(address, interface) for interface in ("", CABLE)]
         if not NOT_REACHED.issuperset(codes):
@@ -102,14 +102,14 @@ def _answers(address: str, own: str) -> bool:
     return False
 
 
-def _source(address: str) -> str:
-    """The address that a call to ``address`` comes from."""
+def _is_local(address: str) -> bool:
+    """Whether it leads back into this namespace: only such an address can be bound to."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((address, NOBODY))
+            probe.bind((address, 0))
         except OSError:
-            return ""
-        return str(probe.getsockname()[0])
+            return False
+    return True
 
 
 def _call(address: str, interface: str) -> int:

@@ -1,7 +1,9 @@
 """The three ways in which a call to anywhere fails, made with routes alone: no interface but ``lo``, no filter.
 
 ``refuse``: every address is local (``local default dev lo``), so that the kernel answers each call at once with a
-reset or "port unreachable". ``drop`` and ``diagnose``: every IPv4 address lies behind ``lo`` but is not local; the
+reset or "port unreachable". The routes have a preferred source: without, a call to a local address comes from that
+address itself, and a program that asks for its own address by the route to some other one, as many do, would take that
+other one for its own. ``drop`` and ``diagnose``: every IPv4 address lies behind ``lo`` but is not local; the
 kernel sends each packet out there and discards it as it comes back. In either case nothing can leave, and a packet
 socket on ``lo`` sees the address that was meant.
 
@@ -28,7 +30,7 @@ ROUTE_TRIES = 200
 def close_namespace(network: str, *, ipv6: bool) -> None:
     """Let no call leave, each failing as ``network`` says, and prove it. Raises OSError."""
     if network == REFUSE:
-        netlink.route(socket.AF_INET, netlink.RTN_LOCAL, netlink.RT_TABLE_LOCAL, "lo")
+        call_from(SOURCE)
         # The resolver answers from packets alone, so the kernel must not answer in its place.
         table, to = netlink.RT_TABLE_LOCAL, NAMESERVER
     else:
@@ -39,6 +41,11 @@ def close_namespace(network: str, *, ipv6: bool) -> None:
     _prove(socket.AF_INET, refused=network == REFUSE)
     if ipv6:
         _prove(socket.AF_INET6, refused=network != DROP)
+
+
+def call_from(source: str) -> None:
+    """Every IPv4 address without a route of its own is local, and calls to it come from ``source``. Raises OSError."""
+    netlink.route(socket.AF_INET, netlink.RTN_LOCAL, netlink.RT_TABLE_LOCAL, "lo", source=source)
 
 
 def _close_ipv6(network: str) -> None:

@@ -101,7 +101,9 @@ class Recorder:
 
     def _call(self, packet: Packet) -> None:
         target = packet.target
-        if target.startswith("127.") or target == "::1" or target in self.own:
+        if self._is_own(target):
+            if not self._is_own(packet.source):
+                self._answer(packet)
             return
         if packet.protocol == socket.IPPROTO_TCP:
             self._tcp(packet)
@@ -113,13 +115,26 @@ class Recorder:
         else:
             self.add(f"ip{packet.protocol}", target, 0)
 
+    def _is_own(self, address: str) -> bool:
+        return address.startswith("127.") or address == "::1" or address in self.own
+
+    def _answer(self, packet: Packet) -> None:
+        """The container itself listens on the port it called, so that its call to elsewhere reached itself."""
+        if packet.protocol == socket.IPPROTO_TCP:
+            segment = packets.segment(packet.payload)
+            if segment.flags & SYN and segment.flags & ACK:
+                self.note("tcp", packet.source, segment.source_port, hint="answered by itself")
+        elif packet.protocol == socket.IPPROTO_UDP:
+            source_port, port = struct.unpack_from("!HH", packet.payload)
+            if (packet.target, port, packet.source, source_port) in self._flows:
+                self.note("udp", packet.source, source_port, hint="answered by itself")
+
     def _tcp(self, packet: Packet) -> None:
         segment = packets.segment(packet.payload)
         if not segment.flags & SYN:
             return
         if segment.flags & ACK:
-            # The container itself listens on the port it called, so that its call to elsewhere reached itself.
-            self.note("tcp", packet.source, segment.source_port, hint="answered by itself")
+            self._answer(packet)
         elif (packet.target, segment.port) == (NAMESERVER, DNS_PORT):
             return  # the resolver records these, by name
         elif self._is_new(packet.source, segment.source_port, packet.target, segment.port, segment.seq):

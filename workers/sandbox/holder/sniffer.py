@@ -20,6 +20,8 @@ PACKET_OUTGOING = 4
 LOAD, LOAD_HALF, LOAD_BYTE, LOAD_BYTE_X, HEADER_TO_X, AND, EQUALS, HAS_BITS, RETURN = (
     0x20, 0x28, 0x30, 0x50, 0xB1, 0x54, 0x15, 0x45, 0x06)  # fmt: skip
 PACKET_TYPE = 0xFFFFF004  # the kernel's own data about the packet: SKF_AD_OFF + SKF_AD_PKTTYPE
+#: Where an IPv4 header has its addresses.
+SOURCE, TARGET = 12, 16
 Line = tuple[str, int, int, str, str]
 
 # lo shows each packet twice, going out and coming in.
@@ -27,27 +29,34 @@ _OUTGOING: list[Line] = [("", LOAD, PACKET_TYPE, "", ""), ("", EQUALS, PACKET_OU
 _END: list[Line] = [("drop", RETURN, 0, "", "")]
 
 
-def calls(own: Sequence[str] = ()) -> list[Line]:
+def calls(own: Sequence[str] = (), *, answers: bool = False) -> list[Line]:
     """What may be a call: to neither 127.0.0.0/8 nor ::1 nor an address of the job's ``own`` hosts, and of TCP only
-    what opens or accepts a connection."""
-    return [*_TO_ELSEWHERE, *(line for address in own for line in _not_to(address)), *_OPENING]
+    what opens or accepts a connection. ``answers``: also what comes back to those from elsewhere by IPv4."""
+    to_own = "own" if answers else "drop"
+    return [
+        *_OUTGOING,
+        ("", LOAD_BYTE, 0, "", ""),
+        ("", AND, 0xF0, "", ""),
+        ("", EQUALS, 0x40, "", "six"),
+        *_own(TARGET, own, to_own, "open"),
+        *(_labelled("own", _own(SOURCE, own, "drop", "open")) if answers else ()),
+        *_OPENING,
+    ]
 
 
-def _not_to(address: str) -> list[Line]:
-    number = int.from_bytes(socket.inet_aton(address), "big")
-    return [("", LOAD, 16, "", ""), ("", EQUALS, number, "drop", "")]
+def _own(where: int, own: Sequence[str], yes: str, no: str) -> list[Line]:
+    """Whether an IPv4 header's address at ``where`` is the container's own, or another host's of its job."""
+    numbers = [int.from_bytes(socket.inet_aton(address), "big") for address in own]
+    tests: list[Line] = [("", LOAD, where, "", ""), *(("", EQUALS, number, yes, "") for number in numbers)]
+    return [*tests, ("", LOAD_BYTE, where, "", ""), ("", EQUALS, 127, yes, no)]
 
 
-_TO_ELSEWHERE: list[Line] = [
-    *_OUTGOING,
-    ("", LOAD_BYTE, 0, "", ""),
-    ("", AND, 0xF0, "", ""),
-    ("", EQUALS, 0x40, "", "six"),
-    ("", LOAD_BYTE, 16, "", ""),
-    ("", EQUALS, 127, "drop", ""),
-]
+def _labelled(label: str, lines: list[Line]) -> list[Line]:
+    return [(label, *lines[0][1:]), *lines[1:]]
+
+
 _OPENING: list[Line] = [
-    ("", LOAD_BYTE, 9, "", ""),
+    ("open", LOAD_BYTE, 9, "", ""),
     ("", EQUALS, socket.IPPROTO_TCP, "", "keep"),
     ("", LOAD_HALF, 6, "", ""),
     ("", HAS_BITS, 0x1FFF, "drop", ""),

@@ -22,18 +22,20 @@ TOO_DEEP = "a path too deep to follow"
 
 @dataclass(slots=True)
 class Place:
-    """A directory of the holder's that the container can write to, and what was in it before."""
+    """A directory of the holder's, and what was in it before. ``fixed``: the container can only read it."""
 
     path: str
     bytes: int = 0
     entries: int = 0
+    fixed: bool = False
 
 
 class DiskBudget:
     """Looks when asked. The layer is walked by the engine, so the dearer that is, the rarer it is asked."""
 
     def __init__(self, engine: Engine, holder: Holder, profile: Profile, stop: Stop, paths: list[str]) -> None:
-        """``paths``: the holder's; the first is the test's own, whose content counts from the beginning."""
+        """``paths``: the holder's; the first is the test's own. What is in them at the start is input and does not
+        count."""
         self._engine, self._holder, self._profile, self._stop = engine, holder, profile, stop
         self._places = [Place(path) for path in paths]
         self._id = ""
@@ -42,10 +44,15 @@ class DiskBudget:
         self._next_layer = self._next_count = 0.0
         self._layer_bytes = self._layer_entries = self._unmeasurable = self._missed = 0
 
-    def begin(self, container_id: str) -> None:
-        """Called when the container exists and does not run yet."""
-        self._id = container_id
-        for place in self._places[1:]:
+    def begin(self, container_id: str, *, first_is_read_only: bool = False) -> None:
+        """Called when the container exists and does not run yet, its input in place.
+
+        ``first_is_read_only``: the first place is not measured, as a model may be a million files.
+        """
+        self._id, self._places[0].fixed = container_id, first_is_read_only
+        for place in self._places:
+            if place.fixed:
+                continue
             found = self._measure(place.path, MAX_COPIED_BYTES, MAX_COPIED_ENTRIES)
             place.bytes, place.entries = found["bytes"], found["entries"]
         space = self._measure(self._places[0].path, 0, 0)
@@ -60,8 +67,11 @@ class DiskBudget:
         used, entries, missed = 0, 0, False
         space: dict[str, Any] = {}
         for place in self._places:
-            found = self._measure(place.path, limit + place.bytes, self._profile.inodes + place.entries)
+            most = (0, 0) if place.fixed else (limit + place.bytes, self._profile.inodes + place.entries)
+            found = self._measure(place.path, *most)
             space = space or found
+            if place.fixed:
+                continue
             used += max(0, found["bytes"] - place.bytes)
             entries += max(0, found["entries"] - place.entries)
             missed = missed or found["missed"]

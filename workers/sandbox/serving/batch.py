@@ -49,7 +49,7 @@ def run(
     bench.section("Inference in batch mode")
     known = (served.facts or {}).get("execution_parameters")
     with containers(bench, outcome, profile, MODEL) as (holder, subject, volume):
-        place_model(bench, holder, model, profile)
+        place_model(bench, holder, model)
         outcome.facts = {"first_ping_seconds": None, "records": [], "stop_seconds": None, "exit_code": None}
         probing = Probing(
             bench, outcome, holder, subject, samples, inference, test, outcome.facts, request_seconds=REQUEST_SECONDS,

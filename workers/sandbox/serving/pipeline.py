@@ -88,7 +88,7 @@ def run(
             holder.ports = tuple(link.port for link in links)
             with _others(bench, holder, share, links[1:]) as others:
                 probing.others = outcome.others = others
-                _start(probing, links, [volume, *(link.volume for link in links[1:])], share)
+                _start(probing, links, [volume, *(link.volume for link in links[1:])])
                 _await_pings(probing, links)
                 requests.send_all(probing)
                 if bench.network is Network.REFUSE:
@@ -143,13 +143,13 @@ def _others(bench: Bench, holder: Holder, share: Profile, links: Sequence[Link])
         yield tuple(made)
 
 
-def _start(probing: Probing, links: Sequence[Link], places: Sequence[str], share: Profile) -> None:
-    """All of them, each with its model. Raises ProblemError TEST-ARTIFACT, TEST-NO-PROGRAM."""
+def _start(probing: Probing, links: Sequence[Link], places: Sequence[str]) -> None:
+    """All of them, each with its model. Raises ProblemError TEST-ARTIFACT, TEST-HOST-ROOM, TEST-NO-PROGRAM."""
     bench = probing.bench
     subjects = (probing.subject, *probing.others)
     for link, subject, volume in zip(links, subjects, places, strict=True):
         with link.model() as model:
-            place_model(bench, probing.holder, model, share, link.place)
+            place_model(bench, probing.holder, model, link.place)
         mount = Mount(target=MODEL, source=volume, type="volume", read_only=True, no_copy=True)
         given = {"SAGEMAKER_BIND_TO_PORT": str(link.port), "SAGEMAKER_SAFE_PORT_RANGE": PORT_RANGE}
         given |= {**link.environment, **probing.test.environment}

@@ -11,15 +11,16 @@ from docker.types import Mount
 from listings.reports import CheckOutcome
 from listings.spec.models import Inference, InferenceTest
 from workers.sandbox.holder_client import Holder
-from workers.sandbox.model_files import Limits, unpack
+from workers.sandbox.model_files import Contents, Limits, unpacked
 from workers.sandbox.network import Network
-from workers.sandbox.phase import MODEL, Bench, Outcome, containers, judge_memory, send_archive
+from workers.sandbox.phase import MODEL, Bench, Outcome, containers, judge_memory, send
 from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
 from workers.sandbox.serving import execution, load, negotiation, requests, rough, signs, start
 from workers.sandbox.serving.patches import add_patches
 from workers.sandbox.serving.probing import Probe, Probing, run_probes
 from workers.sandbox.subject import Exit
+from workers.sources.artifact import MAX_BYTES, MAX_MEMBERS
 
 STOP_SECONDS = 30.0
 
@@ -37,7 +38,7 @@ def run(
     bench = replace(bench, log=log)
     bench.section("Inference")
     with containers(bench, outcome, profile, MODEL) as (holder, subject, volume):
-        place_model(bench, holder, model, profile)
+        place_model(bench, holder, model)
         outcome.facts = no_facts()
         probing = Probing(bench, outcome, holder, subject, samples, inference, test, outcome.facts)
         begin(probing, volume, {})
@@ -82,14 +83,13 @@ PROBES = (
 )
 
 
-def place_model(bench: Bench, holder: Holder, model: IO[bytes] | None, profile: Profile, place: str = MODEL) -> None:
-    """Unpack the archive into the volume that the holder has at ``place``. Raises ProblemError TEST-ARTIFACT."""
+def place_model(bench: Bench, holder: Holder, model: IO[bytes] | None, place: str = MODEL) -> None:
+    """Unpack the archive into the volume that the holder has at ``place``. It is bounded as AWS bounds it, not by what
+    the container may write. Raises ProblemError TEST-ARTIFACT, TEST-HOST-ROOM."""
     if model is None:
         return
-    plain = bench.workdir / "model.tar"
-    with plain.open("wb") as target:
-        contents = unpack(model, target, Limits(profile.disk_bytes, profile.inodes))
-    send_archive(holder, place, plain, bench.stop)
+    contents = Contents()
+    send(holder, place, unpacked(model, Limits(MAX_BYTES, MAX_MEMBERS), contents), bench.stop, "the model")
     bench.log.line(f"/opt/ml/model: {contents.files} files, {contents.bytes} bytes, read-only", "slipway")
 
 
