@@ -91,9 +91,7 @@ def test_a_container_that_ends_ends_the_pipeline(twin: Twin) -> None:
     assert ran.report.problem.params["exit_code"] == "6"
 
 
-def test_the_container_that_runs_out_of_memory_late_is_told_alone(
-    twin: Twin, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_container_that_runs_out_of_memory_late_is_told_alone(twin: Twin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.sandbox.resources.profile.instance_sizes", lambda: {"ml.m5.large": (2.0, 0.25)})
     ran = pipeline(twin, 2, "samples/two.csv", WHERE="last", MODE="starve-child")
     assert ran.report.problem is None, ran.log.text()

@@ -197,6 +197,11 @@ class Subject:
             return self.profile.memory_bytes
         return self.meter.peak_memory if self.meter else 0
 
+    @property
+    def cpu_seconds(self) -> float:
+        """What it has computed since its start, up to the last reading; 0 where there was none."""
+        return self.meter.cpu_seconds if self.meter else 0.0
+
     def series(self) -> dict[str, list[float]]:
         """What it used over time."""
         return self.meter.series.as_json() if self.meter else {}

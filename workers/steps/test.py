@@ -92,8 +92,10 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
     plan.add(*probes.run(bench, spec, samples, profiles, plan.verdicts, plan.has_time))
     if spec.training is not None and plan.problem is None:
         test = spec.tests.training or TrainingTest()
-        in_time = plan.has_time(float(test.timeout_seconds))
-        plan.add(*hosts.run(bench, spec.training, test, samples, profiles["train"], in_time=in_time))
+        seconds = float((plan.outcomes[0].facts or {}).get("seconds", 0))
+        plan.add(*hosts.run(
+            bench, spec.training, test, samples, profiles["train"], seconds=seconds, has_time=plan.has_time
+        ))  # fmt: skip
     return _report(spec, plan, profiles, model_sha256)
 
 

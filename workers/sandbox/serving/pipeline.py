@@ -175,8 +175,8 @@ def _await_pings(probing: Probing, links: Sequence[Link]) -> None:
                 probing.facts["pipeline"].append({"name": link.name, "port": link.port, "first_ping_seconds": seconds})
             elif seconds > settings.SLIPWAY.ping_deadline_seconds:
                 evidence = (
-                    Evidence(describe(answer), label="/ping"), start.listening(probing.holder, probing.subject),
-                    *probing.subject.last_lines(),
+                    Evidence(describe(answer), label="/ping"), *probing.subject.profile.share_evidence(),
+                    start.listening(probing.holder, probing.subject), *probing.subject.last_lines(),
                 )  # fmt: skip
                 raise ProblemError(
                     START, evidence=evidence, name=link.name, port=link.port, answer=describe(answer),
