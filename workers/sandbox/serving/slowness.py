@@ -1,4 +1,4 @@
-"""Whether a request without an answer in time may owe that to a test host with fewer CPUs than the instance type has."""
+"""Whether a request without an answer in time may owe that to a host with fewer CPUs than the instance type has."""
 
 from __future__ import annotations
 
