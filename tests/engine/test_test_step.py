@@ -73,6 +73,11 @@ def test_what_was_found_before_a_problem_of_the_platform_stays_in_the_report(
     assert ran.report.facts["model_sha256"]
 
 
+def test_the_images_health_check_is_not_run(twin: Twin) -> None:
+    ran = twin.train("twin-health", {})
+    assert ran.code == "", ran.log.text()
+
+
 def test_the_trained_model_is_stored_as_a_gzipped_tar_with_its_files_at_the_root(twin: Twin) -> None:
     ran = twin.run("twin-good", ALGORITHM, FILES)
     with blobs.open_blob(ran.report.facts["model_sha256"]) as stored:

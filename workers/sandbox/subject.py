@@ -151,6 +151,8 @@ class Subject:
             "network_mode": self.holder.network_mode,
             "mounts": [*mounts, *(volume.for_subject() for volume in self._volumes)],
             "environment": dict(env),
+            # SageMaker runs no HEALTHCHECK; here its processes would count as the container's.
+            "healthcheck": {"test": ["NONE"]},
             **self.profile.container_options(),
         }
         try:
