@@ -165,6 +165,14 @@ def test_a_smaller_type_is_judged_by_the_peak(peak: float, fits: bool | None, wo
     assert words in found.reason
 
 
+def test_a_process_killed_for_memory_that_no_check_could_judge_counts_all_the_same() -> None:
+    train = Outcome("train", seconds=3, peak_memory=8 * GIB, out_of_memory=True, facts={})
+    train.add(CheckOutcome.SKIP, "TEST-MEMORY")
+    small = profile("ml.m5.xlarge", 8, ("8 of 16 GiB",))
+    (row,) = advisor.advise(spec_of(["ml.m5.large"]), [train], {"train": small})[0]["advisor"]
+    assert (row["fits"], row["reason"]) == (False, "the run ran out of memory at 8 GiB")
+
+
 def test_out_of_memory_rules_out_what_has_no_more() -> None:
     assert verdict("ml.m5.large", 8, out_of_memory=True).fits is False
     assert verdict("ml.t3.medium", 8, out_of_memory=True).fits is False

@@ -74,6 +74,17 @@ def test_a_kill_while_serving_warns(twin: Twin, monkeypatch: pytest.MonkeyPatch)
     assert twin.serve("twin-wild", "good").outcomes()["TEST-MEMORY"] == "pass"
 
 
+def test_a_kill_while_serving_on_a_host_that_is_too_small_leaves_the_rest_of_the_report(twin: Twin, configure) -> None:
+    configure(test_memory_mb=128)
+    ran = twin.serve("twin-wild", "starve")
+    assert ran.code == "", ran.log.text()
+    check = ran.check("TEST-MEMORY")
+    assert check.outcome.value == "skip"
+    assert check.evidence[0].text.startswith("the kernel killed a process at 0.125 GiB, this host's share")
+    assert ran.outcomes()["TEST-REQUEST"] == "pass"
+    assert {row["fits"] for row in ran.report.facts["advisor"]} == {None}
+
+
 def test_the_exit_code_of_a_kill_without_one_is_no_lack_of_memory(twin: Twin) -> None:
     ran = train(twin, "exit-137")
     assert ran.code == "TEST-TRAIN-EXIT"

@@ -9,6 +9,7 @@ import tarfile
 import pytest
 
 from listings import blobs
+from listings.problems import ProblemError
 from tests.engine.twin_fixtures import INFERENCE, TRAINING, Twin
 
 pytestmark = pytest.mark.timeout(180)
@@ -55,6 +56,26 @@ def test_a_good_algorithm_is_trained_and_its_model_served(twin: Twin) -> None:
     assert facts["peak_memory_bytes"] > 1_000_000
     assert facts["profile"]["network"] == "none"
     assert "epoch=2 loss=0.333" in ran.log.text()
+
+
+def test_what_was_found_before_a_problem_of_the_platform_stays_in_the_report(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_small(*_: object) -> None:
+        raise ProblemError("TEST-HOST-TOO-SMALL", instance_type="ml.m5.large", limit_gib="1")
+
+    monkeypatch.setattr("workers.steps.test.serving.run", too_small)
+    ran = twin.run("twin-good", ALGORITHM, FILES)
+    assert ran.code == "TEST-HOST-TOO-SMALL"
+    assert ran.outcomes()["TEST-TRAIN-EXIT"] == "pass"
+    assert ran.report.facts["training"]["exit_code"] == 0
+    assert ran.report.facts["inference"] is None
+    assert ran.report.facts["model_sha256"]
+
+
+def test_the_images_health_check_is_not_run(twin: Twin) -> None:
+    ran = twin.train("twin-health", {})
+    assert ran.code == "", ran.log.text()
 
 
 def test_the_trained_model_is_stored_as_a_gzipped_tar_with_its_files_at_the_root(twin: Twin) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.twin_fakes import Server, make_probing, reason, run, run_all
 from workers.sandbox.serving import load, negotiation, rough
+from workers.sandbox.serving import run as serving
 from workers.sandbox.serving.probing import Probe
 
 CSV = {"csv": ("text/csv", b"1\n2\n")}
@@ -97,3 +98,25 @@ def test_a_server_that_hangs_under_load_is_told_after_the_first_part(monkeypatch
     assert outcomes["TEST-LOAD"] == "warn"
     assert outcomes["TEST-MEMORY-GROWTH"] == "skip"
     assert server.timeouts == [60.0]
+
+
+def test_who_may_still_work_on_a_request_that_was_given_up_is_not_judged_by_its_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    probing = make_probing(monkeypatch, Server(lambda body, _: (200, 0.1 if body == b"1\n2\n" else 99.0)), CSV)
+    probing.start_clock()
+    probing.post(b"large", "text/csv")
+    serving.judge_stop(probing, 30.0, 30.0)
+    assert [(check.code, check.outcome.value) for check in probing.outcome.checks] == [("TEST-SERVE-STOP", "skip")]
+    assert "no answer in time" in reason(probing, "TEST-SERVE-STOP")
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(30.0, "warn"), (29.9, "pass")])
+def test_a_stop_is_judged_once_a_later_request_was_answered(
+    seconds: float, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probing = make_probing(monkeypatch, Server(lambda body, _: (200, 0.1 if body == b"1\n2\n" else 99.0)), CSV)
+    probing.post(b"large", "text/csv")
+    probing.post(b"1\n2\n", "text/csv")
+    serving.judge_stop(probing, seconds, 30.0)
+    assert [check.outcome.value for check in probing.outcome.checks] == [outcome]

@@ -206,3 +206,14 @@ def test_out_of_memory_is_the_sellers_only_at_a_size_that_is_known_to_be_whole(i
         assert phase.judge_memory(outcome, subject, ended)
         assert outcome.problem is not None
         assert outcome.problem.code == "TEST-MEMORY"
+
+
+def test_a_process_killed_for_memory_on_a_small_host_is_not_judged_where_the_run_went_on() -> None:
+    host: Any = Host()
+    profile = profile_for(host, "ml.m5.24xlarge")
+    subject: Any = SimpleNamespace(profile=profile, peak_memory=profile.memory_bytes, last_lines=lambda _: ())
+    outcome = Outcome("serve")
+    assert not phase.judge_memory(outcome, subject, Exit(0, True, 1.0))
+    (check,) = outcome.checks
+    assert (check.code, check.outcome, outcome.problem) == ("TEST-MEMORY", CheckOutcome.SKIP, None)
+    assert check.evidence[0].text.startswith("the kernel killed a process at 8 GiB, this host's share")

@@ -13,6 +13,7 @@ from listings.spec.models import Inference, InferenceTest, RequestSample
 from tests.engine.context import MemoryLog
 from workers.sandbox.holder_client import Answer, Holder
 from workers.sandbox.phase import Bench, Outcome
+from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
 from workers.sandbox.serving import probing as probes
 from workers.sandbox.serving.probing import Probe, Probing, run_probes
@@ -60,6 +61,8 @@ class Server:
         return None
 
     seconds = 1.0
+    cpu_seconds = 0.0
+    profile = Profile("ml.m5.large", 8 << 30, 2.0, 64, 1 << 28, 5000, ())
 
     def last_lines(self, _count: int = 12) -> tuple[()]:
         return ()

@@ -81,6 +81,8 @@ class Outcome:
     seconds: float = 0.0
     resources: dict[str, list[float]] = field(default_factory=dict)
     others: tuple[Subject, ...] = ()
+    #: Whether the kernel killed a process of it for memory, also where no check could judge that.
+    out_of_memory: bool = False
 
     def mark(self, seconds: float, kind: str, text: str, log_line: int | None = None) -> None:
         self.marks.append(Mark(round(seconds, 3), kind, text, log_line))
@@ -209,6 +211,7 @@ def _account(outcome: Outcome, subject: Subject) -> None:
             each.look_for_memory_kills(late=False)
             if each.out_of_memory:
                 _amend_memory(outcome, each)
+        outcome.out_of_memory = outcome.out_of_memory or each.out_of_memory
         for seconds in each.memory_kills:
             text = "the kernel killed a process for memory"
             since = each.started - subject.started
@@ -218,13 +221,23 @@ def _account(outcome: Outcome, subject: Subject) -> None:
 
 
 def _amend_memory(outcome: Outcome, subject: Subject) -> None:
-    """The run went on to its end, so that it warns."""
+    """The run went on to its end, so that it warns; where this host gave less memory, it stays open."""
     said = subject.memory_check
-    if said is None or said.outcome is not CheckOutcome.PASS:
+    if said is None or said.outcome not in (CheckOutcome.PASS, CheckOutcome.SKIP):
         return
     params = said.params | {"peak_mb": str(subject.peak_memory >> 20)}
+    told = CheckOutcome.WARN if said.outcome is CheckOutcome.PASS else CheckOutcome.SKIP
+    evidence = subject.last_lines(5)
+    if told is CheckOutcome.SKIP:
+        evidence = (_killed(subject), *evidence)
     index = next(index for index, check in enumerate(outcome.checks) if check is said)
-    outcome.checks[index] = CheckReport(said.code, CheckOutcome.WARN, params, subject.last_lines(5))
+    outcome.checks[index] = CheckReport(said.code, told, params, evidence)
+
+
+def _killed(subject: Subject) -> Evidence:
+    gib = f"{subject.profile.memory_bytes / (1 << 30):.3g}"
+    text = f"the kernel killed a process at {gib} GiB, this host's share, and the run went on"
+    return Evidence(text, label="not established")
 
 
 def judge_processes(outcome: Outcome, subject: Subject) -> None:
@@ -238,10 +251,11 @@ def judge_processes(outcome: Outcome, subject: Subject) -> None:
 
 
 def judge_memory(outcome: Outcome, subject: Subject, ended: Exit, first: tuple[Evidence, ...] = ()) -> bool:
-    """Add the memory check. True where running out of memory explains the end. ``first``: evidence before the log's.
+    """Add the memory check. True where running out of memory explains the end. ``first``: evidence before its last
+    lines.
 
-    Raises ProblemError TEST-HOST-TOO-SMALL: out of memory where this host gave less than the instance type has, or the
-    type's size is not known.
+    Where this host gave less than the instance type has, or the type's size is not known, nothing is judged; raises
+    ProblemError TEST-HOST-TOO-SMALL where the run broke by it.
     """
     profile = subject.profile
     limit = f"{profile.memory_bytes / (1 << 30):.3g}"
@@ -252,11 +266,16 @@ def judge_memory(outcome: Outcome, subject: Subject, ended: Exit, first: tuple[E
         )  # fmt: skip
         subject.memory_check = outcome.checks[-1]
         return False
+    broke, evidence = ended.code != 0, (*first, *subject.last_lines(5))
+    if profile.memory_clamped and broke:
+        raise ProblemError(
+            "TEST-HOST-TOO-SMALL", evidence=evidence, instance_type=profile.instance_type, limit_gib=limit
+        )
+    told = CheckOutcome.FAIL if broke else CheckOutcome.WARN
     if profile.memory_clamped:
-        raise ProblemError("TEST-HOST-TOO-SMALL", instance_type=profile.instance_type, limit_gib=limit)
-    report = outcome.failed if ended.code != 0 else outcome.warned
-    report(
-        "TEST-MEMORY", (*first, *subject.last_lines(5)),
+        told, evidence = CheckOutcome.SKIP, (_killed(subject), *evidence)
+    outcome.add(
+        told, "TEST-MEMORY", evidence=evidence,
         phase=outcome.phase, limit_gib=limit, peak_mb=subject.peak_memory >> 20,
     )  # fmt: skip
-    return ended.code != 0
+    return broke

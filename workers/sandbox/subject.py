@@ -152,6 +152,8 @@ class Subject:
             "network_mode": self.holder.network_mode,
             "mounts": [*mounts, *(volume.for_subject() for volume in self._volumes)],
             "environment": dict(env),
+            # SageMaker runs no HEALTHCHECK; here its processes would count as the container's.
+            "healthcheck": {"test": ["NONE"]},
             **self.profile.container_options(),
         }
         try:
@@ -197,6 +199,11 @@ class Subject:
         if self.out_of_memory:
             return self.profile.memory_bytes
         return self.meter.peak_memory if self.meter else 0
+
+    @property
+    def cpu_seconds(self) -> float:
+        """What it has computed since its start, up to the last reading; 0 where there was none."""
+        return self.meter.cpu_seconds if self.meter else 0.0
 
     def series(self) -> dict[str, list[float]]:
         """What it used over time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -77,13 +78,36 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
     samples = Samples.extract(archive, wanted_by(spec), bench.workdir / "samples", limits)
     plan = Plan(bench)
     profiles: dict[str, Profile] = {}
+    try:
+        _run_all(bench, context, spec, samples, plan, profiles)
+    except ProblemError as error:
+        if not plan.outcomes:
+            raise
+        bench.engine.require()
+        # What the runs before it have found is true all the same.
+        return replace(_report(spec, plan, profiles, _served_model(context, spec, plan)), problem=error.report)
+    return _report(spec, plan, profiles, _served_model(context, spec, plan))
+
+
+def _served_model(context: StepContext, spec: VersionSpec, plan: Plan) -> str | None:
+    """SHA-256 of the model's archive: what training left, else the version's artifact."""
+    if spec.training is not None:
+        return (plan.outcomes[0].facts or {}).get("model_sha256")
+    return context.facts["fetch"].get("artifact_sha256")
+
+
+def _run_all(
+    bench: Bench, context: StepContext, spec: VersionSpec, samples: Samples, plan: Plan, profiles: dict[str, Profile]
+) -> None:
+    """Every run that the spec gives reason for, into ``plan``. Raises ProblemError for what is not the seller's fault,
+    StepStopped."""
     model_sha256: str | None = context.facts["fetch"].get("artifact_sha256")
     trained: Path | None = None
     if spec.training is not None:
         test = spec.tests.training or TrainingTest()
         profiles["train"] = profile_for(bench.engine, test.instance_type)
         trained = _train(plan, bench, spec, spec.training, test, samples, profiles["train"])
-        model_sha256 = (plan.outcomes[0].facts or {}).get("model_sha256")
+        model_sha256 = _served_model(context, spec, plan)
     if spec.inference is not None and plan.problem is None:
         test_inference = spec.tests.inference or InferenceTest()
         profiles["serve"] = profile_for(bench.engine, test_inference.instance_type)
@@ -92,9 +116,10 @@ def _test(bench: Bench, context: StepContext, spec: VersionSpec) -> StepReport:
     plan.add(*probes.run(bench, spec, samples, profiles, plan.verdicts, plan.has_time))
     if spec.training is not None and plan.problem is None:
         test = spec.tests.training or TrainingTest()
-        in_time = plan.has_time(float(test.timeout_seconds))
-        plan.add(*hosts.run(bench, spec.training, test, samples, profiles["train"], in_time=in_time))
-    return _report(spec, plan, profiles, model_sha256)
+        seconds = float((plan.outcomes[0].facts or {}).get("seconds", 0))
+        plan.add(*hosts.run(
+            bench, spec.training, test, samples, profiles["train"], seconds=seconds, has_time=plan.has_time
+        ))  # fmt: skip
 
 
 def _train(

@@ -125,7 +125,8 @@ def _used(
         profile=profiles[phase],
         peak=max(run.peak_memory for run in runs),
         whole=all(run.problem is None for run in runs if run.phase == phase),
-        out_of_memory=any(outcome in (CheckOutcome.WARN, CheckOutcome.FAIL) for outcome in memory),
+        out_of_memory=any(run.out_of_memory for run in runs)
+        or any(outcome in (CheckOutcome.WARN, CheckOutcome.FAIL) for outcome in memory),
         containers=len(spec.inference.Containers) or 1 if phase == "serve" and spec.inference else 1,
     )
 

@@ -50,6 +50,11 @@ class Meter:
         """Give a short run the time for one reading."""
         self._sampled.wait(seconds)
 
+    @property
+    def cpu_seconds(self) -> float:
+        """What it has computed up to the last reading."""
+        return self._last[1]
+
     def look(self, pid: int = 0) -> None:
         """Read the kernel's files, if they are this host's. ``pid``: of the container's main process; 0: as before."""
         if self._cgroup is None and pid:

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from listings.problems import ProblemError
+from listings.reports import Evidence
 from workers.engine import Engine
 from workers.sandbox.resources.instances import instance_table
 
@@ -20,7 +21,8 @@ DISK_RESERVE_BYTES = 1 * GIB
 @dataclass(frozen=True, slots=True)
 class Profile:
     """Limits of one run. ``clamped`` says where this host gives less than the instance type has, or may give less as
-    its size is not known; ``memory_clamped``: whether that is so of memory."""
+    its size is not known; ``memory_clamped``: whether that is so of memory; ``cpu_share``: that it is so of CPU, in
+    words, "" where it is not: then what was only too slow may be the host's doing."""
 
     instance_type: str
     memory_bytes: int
@@ -30,6 +32,7 @@ class Profile:
     inodes: int
     clamped: tuple[str, ...]
     memory_clamped: bool = False
+    cpu_share: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -42,6 +45,10 @@ class Profile:
             "inodes": self.inodes,
             "clamped": list(self.clamped),
         }
+
+    def share_evidence(self) -> tuple[Evidence, ...]:
+        """What belongs beside a finding that was a matter of time."""
+        return (Evidence(self.cpu_share, label="this host"),) if self.cpu_share else ()
 
     def container_options(self) -> dict[str, Any]:
         """The run profile as options of ``docker.containers.create``: Docker's default capabilities, user, ulimits and
@@ -70,6 +77,12 @@ def require_limits(info: Mapping[str, Any]) -> None:
         raise ProblemError("TEST-NO-LIMITS", limits=", ".join(missing))
 
 
+def host_share(info: Mapping[str, Any]) -> tuple[float, int]:
+    """CPUs and bytes of memory that all containers of one run have together on the engine's host."""
+    cpus = min(float(settings.SLIPWAY.test_cpus), float(info["NCPU"]))
+    return cpus, min(settings.SLIPWAY.test_memory_mb << 20, int(info["MemTotal"]))
+
+
 def profile_for(engine: Engine, instance_type: str) -> Profile:
     """The run profile for ``instance_type`` ("" or an unknown one: the host's share).
 
@@ -77,13 +90,17 @@ def profile_for(engine: Engine, instance_type: str) -> Profile:
     """
     info = engine.info()
     require_limits(info)
-    share_cpus = min(float(settings.SLIPWAY.test_cpus), float(info["NCPU"]))
-    share_memory = min(settings.SLIPWAY.test_memory_mb << 20, int(info["MemTotal"]))
+    share_cpus, share_memory = host_share(info)
     size = instance_sizes().get(instance_type)
     cpus, memory = (size[0], int(size[1] * GIB)) if size else (share_cpus, share_memory)
-    clamped = [] if size or not instance_type else [f"{instance_type}: its size is not in Slipway's table"]
+    unknown = bool(instance_type) and size is None
+    clamped, cpu_share = [], ""
+    if unknown:
+        clamped.append(f"{instance_type}: its size is not in Slipway's table")
+        cpu_share = f"this host gave {share_cpus:g} vCPU; how many {instance_type} has is not in Slipway's table"
     if cpus > share_cpus:
         clamped.append(f"{share_cpus:g} of {cpus:g} vCPU")
+        cpu_share = f"this host gave {clamped[-1]} of {instance_type}"
     if memory > share_memory:
         clamped.append(f"{share_memory / GIB:g} of {memory / GIB:g} GiB")
     return Profile(
@@ -94,5 +111,6 @@ def profile_for(engine: Engine, instance_type: str) -> Profile:
         disk_bytes=settings.SLIPWAY.test_disk_mb << 20,
         inodes=settings.SLIPWAY.test_inodes,
         clamped=tuple(clamped),
-        memory_clamped=memory > share_memory or (bool(instance_type) and size is None),
+        memory_clamped=memory > share_memory or unknown,
+        cpu_share=cpu_share,
     )

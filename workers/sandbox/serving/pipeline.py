@@ -11,7 +11,7 @@ from django.conf import settings
 from docker.types import Mount
 
 from listings.problems import ProblemError
-from listings.reports import CheckOutcome, Evidence
+from listings.reports import Evidence
 from listings.spec.models import Inference, InferenceTest
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.named_log import NamedLog
@@ -24,7 +24,7 @@ from workers.sandbox.samples import Samples
 from workers.sandbox.serving import load, negotiation, requests, rough, signs, start
 from workers.sandbox.serving.patches import add_patches
 from workers.sandbox.serving.probing import Probe, Probing, describe, run_probes
-from workers.sandbox.serving.run import STOP_SECONDS, no_facts, place_model
+from workers.sandbox.serving.run import STOP_SECONDS, judge_stop, no_facts, place_model
 from workers.sandbox.subject import Exit, Subject
 
 START = "TEST-PIPELINE-START"
@@ -175,8 +175,8 @@ def _await_pings(probing: Probing, links: Sequence[Link]) -> None:
                 probing.facts["pipeline"].append({"name": link.name, "port": link.port, "first_ping_seconds": seconds})
             elif seconds > settings.SLIPWAY.ping_deadline_seconds:
                 evidence = (
-                    Evidence(describe(answer), label="/ping"), start.listening(probing.holder, probing.subject),
-                    *probing.subject.last_lines(),
+                    Evidence(describe(answer), label="/ping"), *probing.subject.profile.share_evidence(),
+                    start.listening(probing.holder, probing.subject), *probing.subject.last_lines(),
                 )  # fmt: skip
                 raise ProblemError(
                     START, evidence=evidence, name=link.name, port=link.port, answer=describe(answer),
@@ -205,7 +205,4 @@ def _stop(probing: Probing, links: Sequence[Link]) -> None:
     probing.facts |= facts
     for told in probing.facts["pipeline"]:
         told["exit_code"] = codes[told["name"]]
-    outcome.add(
-        CheckOutcome.WARN if slowest >= STOP_SECONDS else CheckOutcome.PASS, "TEST-SERVE-STOP",
-        seconds=f"{slowest:g}", limit=f"{STOP_SECONDS:g}",
-    )  # fmt: skip
+    judge_stop(probing, slowest, STOP_SECONDS)

@@ -64,6 +64,8 @@ class Probing:
     good: list[tuple[RequestSample, Answer]] = field(default_factory=list)
     #: Set where an answer did not come: then the probes are left out.
     silent: bool = False
+    #: Whether the server may still be at work on a request that we have given up.
+    abandoned: bool = False
     until: float = 0.0
     others: tuple[Subject, ...] = ()
     names: tuple[str, ...] = ()
@@ -106,6 +108,7 @@ class Probing:
             "POST", "/invocations", self.bench.stop, timeout=timeout or self.request_seconds, body=body, headers=sent,
             max_bytes=max_bytes, padding=padding, padding_times=padding_times,
         )  # fmt: skip
+        self.abandoned = answer.error == "timeout"
         self.require_survived(answer)
         return answer
 

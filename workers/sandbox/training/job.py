@@ -139,7 +139,8 @@ def until_end(subject: Subject, limit: float) -> Exit:
     while (ended := subject.tick()) is None:
         if subject.seconds > limit:
             subject.terminate(CANCEL_GRACE_SECONDS)
-            raise ProblemError("TEST-TRAIN-TIMEOUT", evidence=subject.last_lines(), limit=f"{limit:g}")
+            evidence = (*subject.profile.share_evidence(), *subject.last_lines())
+            raise ProblemError("TEST-TRAIN-TIMEOUT", evidence=evidence, limit=f"{limit:g}")
         if subject.idle_seconds() > idle_limit:
             subject.terminate(CANCEL_GRACE_SECONDS)
             raise ProblemError("TEST-TRAIN-IDLE", evidence=subject.last_lines(), limit=f"{idle_limit:g}")
