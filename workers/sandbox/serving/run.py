@@ -102,14 +102,14 @@ def begin(probing: Probing, volume: str, environment: Mapping[str, str]) -> None
 
 def judge_stop(probing: Probing, seconds: float, limit: float) -> None:
     """Whether it ended within ``limit``, having taken ``seconds``. One that first lets a request finish does well."""
-    params = {"seconds": f"{seconds:g}", "limit": f"{limit:g}"}
+    took, allowed = f"{seconds:g}", f"{limit:g}"
     if seconds < limit:
-        probing.outcome.passed("TEST-SERVE-STOP", **params)
+        probing.outcome.passed("TEST-SERVE-STOP", seconds=took, limit=allowed)
     elif probing.abandoned or probing.silent:
         reason = "when SIGTERM came it may have been at work on a request that had no answer in time"
-        probing.skip("TEST-SERVE-STOP", reason, **params)
+        probing.skip("TEST-SERVE-STOP", reason, seconds=took, limit=allowed)
     else:
-        probing.outcome.warned("TEST-SERVE-STOP", **params)
+        probing.outcome.warned("TEST-SERVE-STOP", seconds=took, limit=allowed)
 
 
 def _stop(probing: Probing) -> None:
