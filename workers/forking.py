@@ -7,6 +7,7 @@ section 2.6). So threads of the parent work with the database inside ``no_fork``
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -41,4 +42,7 @@ def _after_in_child() -> None:
     _lock = threading.RLock()
 
 
+# What a pool process shares with its parent it goes on sharing: its garbage collector leaves that alone, where it would
+# write to each object (and so copy it) once per collection. Source: Python's own advice at gc.freeze.
+os.register_at_fork(before=gc.freeze, after_in_parent=gc.unfreeze)
 os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

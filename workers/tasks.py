@@ -20,6 +20,8 @@ from workers.lifeline import die_with_parent
 logger = logging.getLogger(__name__)
 #: Celery loads its tasks before it forks its pool, so this is the pool's parent.
 _loaded_in = os.getpid()
+#: How often the process that ticks gives memory back: many open runs are much to plan for a moment.
+TIDY_SECONDS = 20.0
 
 
 @shared_task(name="slipway.execute")
@@ -47,6 +49,7 @@ def tick() -> None:
     planning.dispatch()
     incoming.purge()
     livelog.note_tick(settings.SLIPWAY.redis_url)
+    memory.give_back(at_most_every=TIDY_SECONDS)
 
 
 @shared_task(name="slipway.report_statuses")

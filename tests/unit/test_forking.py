@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import threading
@@ -49,3 +50,16 @@ def test_the_forked_process_forks_and_writes_as_before(tmp_path: Path) -> None:
         with no_fork():
             os._exit(0 if _can_write(tmp_path / "db.sqlite3") else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_forked_process_leaves_what_it_shares_to_the_collector_of_its_parent() -> None:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, str(gc.get_freeze_count()).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert int(os.read(reader, 20)) > 1000
+    assert gc.get_freeze_count() == 0
+    os.close(reader)
+    os.close(writer)

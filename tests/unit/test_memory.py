@@ -27,6 +27,15 @@ def test_freed_blocks_below_one_in_use_are_given_back() -> None:
     assert len(pin) == 2000
 
 
+def test_what_was_done_a_moment_ago_is_not_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    collected: list[int] = []
+    monkeypatch.setattr(memory.gc, "collect", lambda: collected.append(1))
+    memory.give_back()
+    memory.give_back(at_most_every=60)
+    memory.give_back()
+    assert len(collected) == 2
+
+
 def test_a_c_library_that_cannot_be_told_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
     memory.give_back()
