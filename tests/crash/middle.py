@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,25 +48,28 @@ class Catcher:
     seen: set[UUID] = field(default_factory=set)
 
     def stop_in(
-        self, step: str, worker: subprocess.Popen[bytes], also: Callable[[], bool] = lambda: True, seconds: float = 60
-    ) -> tuple[Attempt, int]:
-        """The attempt and the stopped process, which holds its lease. ``also`` must be true by then, too."""
+        self, steps: Sequence[str], worker: subprocess.Popen[bytes], also: Callable[[], bool] = lambda: True,
+        seconds: float = 60,
+    ) -> tuple[Attempt, int]:  # fmt: skip
+        """The attempt and the stopped process, which holds its lease, at whichever of ``steps`` comes first. ``also``
+        must be true by then, too."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             child = self.hold(worker)
-            if step == "scan":
+            if "scan" in steps:
                 self._forget_layers()
-            attempt_id = self._under_way(step)
+            attempt_id = next(filter(None, map(self._under_way, steps)), None)
             if attempt_id is not None and also():
                 self.seen.add(attempt_id)
                 attempt = Attempt.objects.get(pk=attempt_id)
-                assert attempt.lease is not None, f"{step} had let go before it was caught"
+                assert attempt.lease is not None, f"{attempt} had let go before it was caught"
                 assert attempt.worker == f"{self.stack.host}:{child}"
                 return attempt, child
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGCONT)
             time.sleep(SLICE_SECONDS)
-        return pytest.fail(f"{step} was not under way within {seconds} s:\n{self.stack.log('engine')[-3000:]}")
+        wanted, log = " or ".join(steps), self.stack.log("engine")[-3000:]
+        return pytest.fail(f"{wanted} was not under way within {seconds} s:\n{log}")
 
     def hold(self, worker: subprocess.Popen[bytes]) -> int:
         """Stop the worker's pool process. Whatever is looked at then stays so until it goes on."""

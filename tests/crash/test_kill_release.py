@@ -80,7 +80,7 @@ def test_a_kill_in_each_step_costs_what_the_table_says(
         ("publish", releases.publish, lambda: "APPLY" in change_sets(aws), ReleaseState.PUBLISHED),
     ):
         press(admin, release)
-        attempt, child = catcher.stop_in(step, worker, acted)
+        attempt, child = catcher.stop_in([step], worker, acted)
         struck.append(attempt)
         worker = strike(victim, stack, "control", worker, child)
         catcher.let_go(worker)
