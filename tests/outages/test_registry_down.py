@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.bad_input import provokes
@@ -29,6 +31,23 @@ def test_a_registry_that_goes_away_in_the_middle_of_a_push(staged_there: Pipelin
         assert_ended(run, "build", "BUILD-PUSH-REFUSED")
     own_registry.start()
     staged_there.retry(run, "build")
+    assert_succeeded(run, "build")
+
+
+def test_a_registry_that_restarts_in_the_middle_of_a_push_costs_nothing(
+    staged_there: Pipeline, own_registry: OwnRegistry
+) -> None:
+    run = staged_there.submit(packed(LARGE))
+    staged_there.drive(run, "fetch")
+    back = threading.Timer(3.0, own_registry.start)
+
+    def restart() -> None:
+        own_registry.stop()
+        back.start()
+
+    with once("some of the image is there", lambda: own_registry.bytes_held > 4 << 20, restart):
+        staged_there.drive(run, "build")
+    back.join()
     assert_succeeded(run, "build")
 
 

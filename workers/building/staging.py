@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -18,6 +19,11 @@ from workers.registries import DOCKER_MANIFEST, Registry, RegistryClient, Regist
 from workers.steps.contract import Log, Stop
 
 TAG = "v"
+#: Seconds before a push that broke off is tried again: a registry that restarts is back by then.
+AGAIN_SECONDS = (2.0, 5.0, 10.0)
+BROKE_OFF = re.compile(
+    r"\bEOF\b|connection (?:refused|reset)|broken pipe|time(?:d )?out|service unavailable|bad gateway", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ def new_repository() -> str:
 
 
 def push(engine: Engine, image_id: str, registry: Registry, repository: str, log: Log, stop: Stop) -> Staged:
-    """Tag, push, verify and untag.
+    """Tag, push, verify and untag; up to three times more where the registry goes away meanwhile.
 
     Raises ProblemError BUILD-PUSH-REFUSED or BUILD-MEDIA-TYPE, StepStopped, or ImageGone.
     """
@@ -47,10 +53,22 @@ def push(engine: Engine, image_id: str, registry: Registry, repository: str, log
     except NotFound as error:
         raise ImageGone from error
     try:
-        digest = _push(engine, name, registry, log, stop)
+        for seconds in AGAIN_SECONDS:
+            try:
+                return _pushed(engine, name, registry, repository, log, stop)
+            except ProblemError as error:
+                if not BROKE_OFF.search(error.report.params.get("message", "")):
+                    raise
+                log.line(f"the push to the staging registry broke off; once more in {seconds:g} s", "slipway")
+                stop.sleep(seconds)
+                stop.check()
+        return _pushed(engine, name, registry, repository, log, stop)
     finally:
         engine.remove_image(f"{name}:{TAG}")
-    return _verified(registry, repository, digest)
+
+
+def _pushed(engine: Engine, name: str, registry: Registry, repository: str, log: Log, stop: Stop) -> Staged:
+    return _verified(registry, repository, _push(engine, name, registry, log, stop))
 
 
 def _push(engine: Engine, name: str, registry: Registry, log: Log, stop: Stop) -> str:
