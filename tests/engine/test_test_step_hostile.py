@@ -249,7 +249,7 @@ def test_a_model_past_what_aws_takes_is_refused(twin: Twin, monkeypatch: pytest.
 def test_a_model_that_the_hosts_disk_has_no_room_for_is_the_operators(
     twin: Twin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.sandbox.phase.DISK_RESERVE_BYTES", 1 << 60)
+    monkeypatch.setattr("workers.sandbox.sending.DISK_RESERVE_BYTES", 1 << 60)
     ran = twin.serve("twin-hostile", "echo", artifact=large_model())
     assert (ran.code, ran.report.problem.params["what"]) == ("TEST-HOST-ROOM", "the model")
     assert ran.report.problem.params["free_mb"] != "0"

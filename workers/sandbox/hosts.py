@@ -15,10 +15,11 @@ from listings.spec.models import Training, TrainingTest
 from workers.sandbox.exits import meaning_of
 from workers.sandbox.holder_client import HOST_NAME, Holder, Place
 from workers.sandbox.named_log import NamedLog
-from workers.sandbox.phase import ML, MODEL, Bench, Outcome, containers, send_archive
+from workers.sandbox.phase import ML, MODEL, Bench, Outcome, containers
 from workers.sandbox.plan import NO_TIME
 from workers.sandbox.resources.profile import Profile, host_share
 from workers.sandbox.samples import Samples
+from workers.sandbox.sending import send_archive
 from workers.sandbox.subject import CANCEL_GRACE_SECONDS, Exit, Subject
 from workers.sandbox.training.job import environment
 from workers.sandbox.training.layout import FILE, JobInput, job_input, write_training_tar

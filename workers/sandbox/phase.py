@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from docker.errors import APIError
 from docker.types import Mount
 
 from listings.problems import Owner, ProblemError, get
@@ -18,7 +17,7 @@ from workers.sandbox.holder_client import ALONE, Holder, Place
 from workers.sandbox.network import Network
 from workers.sandbox.outgoing import describe
 from workers.sandbox.resources import volumes
-from workers.sandbox.resources.profile import DISK_RESERVE_BYTES, Profile
+from workers.sandbox.resources.profile import Profile
 from workers.sandbox.resources.together import Used, together
 from workers.sandbox.staged import StagedImage
 from workers.sandbox.subject import Exit, Subject
@@ -26,8 +25,6 @@ from workers.steps.contract import Log, Stop
 
 ML = "/opt/ml"
 MODEL = "/opt/ml/model"
-CHUNK_BYTES = 1 << 20
-SMALL_BYTES = DISK_RESERVE_BYTES // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,52 +145,6 @@ def containers(
             _record_calls(outcome, holder, subject)
             judge_processes(outcome, subject)
             _account(outcome, subject)
-
-
-def until_stopped(chunks: Iterable[bytes], stop: Stop) -> Iterator[bytes]:
-    """The chunks, for as long as the step is not told to stop. Raises StepStopped."""
-    for chunk in chunks:
-        stop.check()
-        yield chunk
-
-
-def send_archive(holder: Holder, path: str, archive: Path, stop: Stop) -> None:
-    """Unpack a tar file of samples at ``path`` of the holder's volume, and remove the file.
-
-    Raises ProblemError TEST-HOST-ROOM, StepStopped.
-    """
-    with archive.open("rb") as data:
-        send(holder, path, iter(lambda: data.read(CHUNK_BYTES), b""), stop, "the sample files")
-    archive.unlink()
-
-
-def send(holder: Holder, path: str, chunks: Iterable[bytes], stop: Stop, what: str) -> None:
-    """Unpack a tar at ``path`` of the holder's volume. It is input, so only the host's disk bounds it. ``what``: it
-    is, as part of a sentence.
-
-    Raises ProblemError TEST-HOST-ROOM, StepStopped, and what ``chunks`` raises.
-    """
-    free = int(holder.call("measure", stop, path=path, max_bytes=0, max_entries=0)["free_bytes"])
-    try:
-        holder.container.put_archive(path, _within(free, until_stopped(chunks, stop), what))
-    except APIError as error:
-        if "no space left" not in str(error.explanation or error).lower():
-            raise
-        raise _no_room(free, what) from error
-
-
-def _within(free: int, chunks: Iterable[bytes], what: str) -> Iterator[bytes]:
-    """The chunks, while the reserve stays free. Small ones fit anywhere: they are not what fills the disk."""
-    room, total = max(free - DISK_RESERVE_BYTES, SMALL_BYTES), 0
-    for chunk in chunks:
-        total += len(chunk)
-        if total > room:
-            raise _no_room(free, what)
-        yield chunk
-
-
-def _no_room(free: int, what: str) -> ProblemError:
-    return ProblemError("TEST-HOST-ROOM", what=what, free_mb=free >> 20, reserve_mb=DISK_RESERVE_BYTES >> 20)
 
 
 def _record_calls(outcome: Outcome, holder: Holder, subject: Subject) -> None:

@@ -12,9 +12,10 @@ from listings.spec.models import Inference, InferenceTest
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.model_files import Contents, Limits, unpacked
 from workers.sandbox.network import Network
-from workers.sandbox.phase import MODEL, Bench, Outcome, containers, judge_memory, send
+from workers.sandbox.phase import MODEL, Bench, Outcome, containers, judge_memory
 from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
+from workers.sandbox.sending import send
 from workers.sandbox.serving import execution, load, negotiation, requests, rough, signs, start
 from workers.sandbox.serving.patches import add_patches
 from workers.sandbox.serving.probing import Probe, Probing, run_probes

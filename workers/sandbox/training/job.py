@@ -17,9 +17,10 @@ from listings.reports import Evidence
 from listings.spec.models import Training, TrainingTest
 from workers.sandbox.exits import meaning_of
 from workers.sandbox.holder_client import Holder
-from workers.sandbox.phase import ML, Bench, Outcome, containers, send_archive
+from workers.sandbox.phase import ML, Bench, Outcome, containers
 from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
+from workers.sandbox.sending import send_archive
 from workers.sandbox.subject import CANCEL_GRACE_SECONDS, Exit, OutputPump, Subject
 from workers.sandbox.training.layout import (
     FAST_FILE,

@@ -12,9 +12,10 @@ from workers.sandbox.exits import meaning_of
 from workers.sandbox.holder_client import Holder
 from workers.sandbox.model_files import Limits, collect
 from workers.sandbox.network import Network
-from workers.sandbox.phase import ML, MODEL, Bench, Outcome, judge_memory, until_stopped
+from workers.sandbox.phase import ML, MODEL, Bench, Outcome, judge_memory
 from workers.sandbox.resources.profile import Profile
 from workers.sandbox.samples import Samples
+from workers.sandbox.sending import until_stopped
 from workers.sandbox.subject import Exit, Subject
 from workers.sandbox.training import metrics
 from workers.sandbox.training.job import FAILURE, Setup, mark_end, output_facts, read_failure, run_job, until_end
