@@ -159,7 +159,7 @@ def _account(outcome: Outcome, subject: Subject) -> None:
     run = [each for each in (subject, *outcome.others) if each.started]
     for each in run:
         if not each.out_of_memory:
-            each.look_for_memory_kills(late=False)
+            each.look_for_memory_kills()
             if each.out_of_memory:
                 _amend_memory(outcome, each)
         outcome.out_of_memory = outcome.out_of_memory or each.out_of_memory

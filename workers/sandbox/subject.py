@@ -32,7 +32,8 @@ TICK_SECONDS = 0.25
 #: A container's output mostly ends with it: then so many quick looks (seconds apart) tell sooner than a tick.
 SOON_SECONDS, QUICK_LOOKS = 0.02, 10
 CANCEL_GRACE_SECONDS = 5
-SIGTERM_EXIT = 143
+#: How long the engine's word of a memory kill may be on its way, by exit code; what was killed itself is waited for.
+LATE_SECONDS, LATE_BY_CODE = 0.3, {0: 0.0, 143: 0.0, 137: 1.0}
 MAX_KEPT_BYTES = 8 << 20
 MAX_TIMED_LINES = 10_000
 #: What a kept line costs besides its characters: a flood of empty ones is a flood, too.
@@ -132,6 +133,8 @@ class Subject:
         self.out_of_memory = False
         #: When the kernel killed one of its processes for memory, in seconds since the start; the first few.
         self.memory_kills: list[float] = []
+        #: Whether it matters that an exit other than by SIGKILL comes from a memory kill.
+        self.explains_exits = True
         self.meter: Meter | None = None
         #: What the memory check said of this container, once it was judged.
         self.memory_check: CheckReport | None = None
@@ -258,17 +261,17 @@ class Subject:
         self._check_disk()
         code = int(state["ExitCode"])
         self._lived = self._lived or self.seconds
-        self.look_for_memory_kills(late=code not in (0, SIGTERM_EXIT))
+        late = LATE_SECONDS if self.explains_exits else 0.0
+        self.look_for_memory_kills(LATE_BY_CODE.get(code, late))
         self.out_of_memory = self.out_of_memory or bool(state.get("OOMKilled"))
         return Exit(code, self.out_of_memory, self.seconds, str(state.get("Error", "")))
 
-    def look_for_memory_kills(self, *, late: bool) -> None:
+    def look_for_memory_kills(self, late: float = 0.0) -> None:
         """Whether the kernel killed any of its processes for memory, also where the main process lived on.
 
-        ``late``: wait up to a second for events that are on their way.
+        ``late``: seconds to wait for events that are on their way.
         """
-        now = time.time()
-        until = str(int(now) + 1) if late else f"{now:.6f}"
+        until = f"{time.time() + late:.6f}"
         wanted = {"container": self.id, "event": "oom"}
         with spans.span("engine"):
             events = self.engine.api.events(since=int(self._started_at) - 5, until=until, filters=wanted, decode=True)

@@ -114,6 +114,7 @@ def run(bench: Bench, setup: Setup, seconds: float, has_time: Callable[[float], 
         bench.log.section(f"Training with a bad hyperparameter: {bad.text}")
 
         def live(holder: Holder, subject: Subject, outcome: Outcome = outcome) -> Ended:
+            subject.explains_exits = False  # what is judged is that it refused
             return to_end(bench, outcome, holder, subject, limit(seconds))
 
         ended = run_job(bench, outcome, setup, bad.put(setup.job()), live)
