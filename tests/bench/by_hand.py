@@ -110,7 +110,7 @@ class ByHand:
         started = time.monotonic()
         train.start()
         if phase == "train-stop":
-            time.sleep(middle)
+            time.sleep(max(0.0, started + middle - time.monotonic()))
             train.kill("SIGTERM")
         code = train.wait()["StatusCode"]
         seconds = time.monotonic() - started

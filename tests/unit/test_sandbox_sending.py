@@ -37,18 +37,19 @@ def pieces(mib: int) -> Iterator[bytes]:
 
 def test_what_fits_is_sent_whole_however_much_it_is() -> None:
     disk = Disk(free_mib=6 * 1024)
-    assert disk.take(sending.while_room(disk.free_bytes, pieces(4096), "the model")) == 4096 * MIB
+    assert disk.take(sending.while_room(disk.free, disk.free_bytes, pieces(4096), "the model")) == 4096 * MIB
     assert disk.measured > 10
 
 
 def test_little_is_sent_even_where_the_reserve_is_gone() -> None:
     disk = Disk(free_mib=512)
-    assert disk.take(sending.while_room(disk.free_bytes, pieces(256), "the sample files")) == 256 * MIB
+    assert disk.take(sending.while_room(disk.free, disk.free_bytes, pieces(256), "the sample files")) == 256 * MIB
 
 
 def test_two_models_that_fill_the_disk_together_leave_the_reserve_nearly_whole() -> None:
     disk = Disk(free_mib=6 * 1024, others_mib=64)
     with pytest.raises(ProblemError) as raised:
-        disk.take(sending.while_room(disk.free_bytes, pieces(4096), "the model"))
+        disk.take(sending.while_room(disk.free, disk.free_bytes, pieces(4096), "the model"))
     assert raised.value.code == "TEST-HOST-ROOM"
+    assert raised.value.report.params["free_mb"] == "6144"
     assert disk.free >= 512 * MIB

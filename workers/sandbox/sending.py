@@ -43,26 +43,27 @@ def send(holder: Holder, path: str, chunks: Iterable[bytes], stop: Stop, what: s
     def free_bytes() -> int:
         return int(holder.call("measure", stop, path=path, max_bytes=0, max_entries=0)["free_bytes"])
 
+    free = free_bytes()
     try:
-        holder.container.put_archive(path, while_room(free_bytes, until_stopped(chunks, stop), what))
+        holder.container.put_archive(path, while_room(free, free_bytes, until_stopped(chunks, stop), what))
     except APIError as error:
         if "no space left" not in str(error.explanation or error).lower():
             raise
-        raise _no_room(free_bytes(), what) from error
+        raise _no_room(free, what) from error
 
 
-def while_room(free_bytes: Callable[[], int], chunks: Iterable[bytes], what: str) -> Iterator[bytes]:
+def while_room(free: int, free_bytes: Callable[[], int], chunks: Iterable[bytes], what: str) -> Iterator[bytes]:
     """The chunks, while the reserve stays free. Small ones fit anywhere: they are not what fills the disk.
 
+    ``free``: bytes before the first, which is what will be free again; ``free_bytes``: how many are now.
     Raises ProblemError TEST-HOST-ROOM.
     """
-    free = free_bytes()
     room = max(free - DISK_RESERVE_BYTES, MEASURED_BYTES)
     unmeasured = 0
     for chunk in chunks:
         if unmeasured > MEASURED_BYTES:
-            free, unmeasured = free_bytes(), 0
-            room = free - DISK_RESERVE_BYTES
+            unmeasured = 0
+            room = free_bytes() - DISK_RESERVE_BYTES
         room -= len(chunk)
         unmeasured += len(chunk)
         if room < 0:

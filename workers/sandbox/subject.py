@@ -32,8 +32,9 @@ TICK_SECONDS = 0.25
 #: A container's output mostly ends with it: then so many quick looks (seconds apart) tell sooner than a tick.
 SOON_SECONDS, QUICK_LOOKS = 0.02, 10
 CANCEL_GRACE_SECONDS = 5
-#: How long the engine's word of a memory kill may be on its way, by exit code; what was killed itself is waited for.
-LATE_SECONDS, LATE_BY_CODE = 0.3, {0: 0.0, 143: 0.0, 137: 1.0}
+#: How long the engine's word of a memory kill may be on its way, by exit code; what was killed itself is waited for,
+#: and so is what ends with -9, its child's exit code in Python.
+LATE_SECONDS, LATE_BY_CODE = 0.5, {0: 0.0, 143: 0.0, 137: 1.0, 247: 1.0}
 MAX_KEPT_BYTES = 8 << 20
 MAX_TIMED_LINES = 10_000
 #: What a kept line costs besides its characters: a flood of empty ones is a flood, too.
