@@ -54,7 +54,7 @@ def test_a_kill_in_each_step_costs_what_the_table_says(
     worker = stack.engine_worker(slots=1)
     catcher = Catcher(stack, engine)
     catcher.hold(worker)
-    run = submit(seller, aws_team, f"Killed {victim}", context_with(build=1, train=1, ballast=16, files=1000))
+    run = submit(seller, aws_team, f"Killed {victim}", context_with(build=3, train=1, ballast=16, files=1000))
     struck: list[Attempt] = []
     waiting = [*RUN_STEPS]
     while waiting:
