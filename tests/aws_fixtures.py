@@ -21,6 +21,7 @@ import pytest
 import requests
 
 from listings.spec import VersionSpec, parse
+from tests import programs
 from tests.registry_fixtures import Registry
 from workers.aws import s3, sessions
 from workers.aws.sessions import Clients
@@ -107,7 +108,7 @@ def start_standin(registry: Registry, folder: Path, *extra: str) -> tuple[subpro
     """Start the real program; returns it and its address."""
     password = folder / "registry-password"
     password.write_text(registry.password)
-    server = subprocess.Popen(
+    server = programs.start(
         [
             sys.executable,
             "-m",
@@ -127,7 +128,6 @@ def start_standin(registry: Registry, folder: Path, *extra: str) -> tuple[subpro
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parent.parent,
-        start_new_session=True,
     )
     assert server.stdout is not None
     line = server.stdout.readline()

@@ -18,7 +18,6 @@ import http.server
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import threading
@@ -31,6 +30,7 @@ from typing import IO, Any
 
 import pytest
 
+from tests import programs
 from tests.git_repositories import IDENTITY, Repository, git
 
 __all__ = [
@@ -283,9 +283,9 @@ class SshServer:
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         with (self.folder / "sshd.log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = programs.start(
                 ["/usr/sbin/sshd", "-D", "-e", "-f", str(self.folder / "sshd_config")],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         for _ in range(200):
             scanned = subprocess.run(
@@ -303,12 +303,6 @@ class SshServer:
             self.process.wait(10)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _new_key(path: Path) -> None:
     for old in (path, path.with_suffix(".pub")):
         old.unlink(missing_ok=True)
@@ -319,7 +313,7 @@ def _new_key(path: Path) -> None:
 def ssh_server(folder: Path) -> Iterator[SshServer]:
     """A real sshd on a free port, with keys of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = SshServer(folder, _free_port())
+    server = SshServer(folder, programs.free_port())
     _new_key(folder / "host")
     _new_key(folder / "user")
     (folder / "sshd_config").write_text(

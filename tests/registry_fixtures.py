@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from pathlib import Path
 import bcrypt
 import pytest
 import requests
+
+from tests import programs
 
 USERNAME = "staging"
 PASSWORD = "staging-test-password"  # noqa: S105  guards nothing but a registry that dies with the tests
@@ -50,14 +51,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         yield Registry(named, username, os.environ.get("STAGING_REGISTRY_PASSWORD", PASSWORD))
         return
     folder = tmp_path_factory.mktemp("registry")
-    port = _free_port()
+    port = programs.free_port()
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            ["docker-registry", "serve", str(_configuration(folder, port))],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        command = ["docker-registry", "serve", str(_configuration(folder, port))]
+        server = programs.start(command, stdout=log, stderr=subprocess.STDOUT)
     try:
         _wait(f"http://127.0.0.1:{port}/v2/", server, folder / "log")
         yield Registry(f"127.0.0.1:{port}", USERNAME, PASSWORD)
@@ -78,12 +75,6 @@ def _configuration(folder: Path, port: int) -> Path:
         f"auth: {{htpasswd: {{realm: slipway-test, path: {folder / 'htpasswd'}}}}}\n"
     )
     return path
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

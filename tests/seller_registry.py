@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests import programs
 from tests.images_by_hand import digest_of
-from tests.services.live_fixtures import free_port
 from workers.registries import DOCKER_CONFIG, DOCKER_MANIFEST, Credentials, Manifest, Registry, RegistryClient
 
 USERNAME, PASSWORD = "reader", "sellers-registry-password"
@@ -124,7 +124,7 @@ class SellerRegistry:
     """A real registry behind a password (if ``password``), with TLS (if ``certificate``: chain and key)."""
 
     def __init__(self, folder: Path, *, password: bool = True, certificate: tuple[Path, Path] | None = None) -> None:
-        self.port, self._folder, self._process = free_port(), folder, None
+        self.port, self._folder, self._process = programs.free_port(), folder, None
         self.host = f"127.0.0.1:{self.port}"
         self.scheme = "https" if certificate else "http"
         tls = f", tls: {{certificate: {certificate[0]}, key: {certificate[1]}}}" if certificate else ""
@@ -150,10 +150,10 @@ class SellerRegistry:
 
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
-            self._process: subprocess.Popen[bytes] | None = subprocess.Popen(
-                ["docker-registry", "serve", str(self._folder / "config.yml")],
-                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+            command = ["docker-registry", "serve", str(self._folder / "config.yml")]
+            self._process: subprocess.Popen[bytes] | None = programs.start(
+                command, stdout=log, stderr=subprocess.STDOUT
+            )
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self._process.poll() is None:
             try:

@@ -22,9 +22,10 @@ from django.db import connection
 
 from listings.models import Instance, WorkerProcess
 from portal import celery as portal_celery
+from tests import programs
 from tests.aws_fixtures import Standin
 from tests.registry_fixtures import Registry
-from tests.services.live_fixtures import RealRedis, free_port
+from tests.services.live_fixtures import RealRedis
 from workers.engine import Engine, Owned
 
 ROOT = Path(django_settings.BASE_DIR)
@@ -65,10 +66,9 @@ class Stack:
 
     def start(self, name: str, *argv: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *argv], cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )  # fmt: skip
+            process = programs.start(
+                [sys.executable, "-m", *argv], cwd=ROOT, env=self.env, stdout=log, stderr=subprocess.STDOUT
+            )
         self.processes.append(process)
         return process
 
@@ -168,7 +168,7 @@ def running_stack(
     engine: Engine, registry: Registry, standin: Standin, data_dir: Path, folder: Path, **env: str
 ) -> Iterator[Stack]:
     """A stack on the database that this process uses, stopped and cleared away afterwards."""
-    redis, port = RealRedis(), free_port()
+    redis, port = RealRedis(), programs.free_port()
     given = {name: value for name, value in os.environ.items() if not name.startswith(("SLIPWAY_", "COV_"))}
     given |= {
         "DATABASE_URL": database_url(),

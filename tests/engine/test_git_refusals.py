@@ -12,7 +12,7 @@ from tests.bad_input import provokes
 from tests.engine.git_fixtures import FILES, fetching, make_credential, resolves
 from tests.engine.test_git_sources import repository
 from tests.git_servers import certify, git, git_http, git_ssh, http_server
-from tests.services.live_fixtures import free_port
+from tests.programs import free_port
 
 __all__ = ["fetching", "git_http", "git_ssh", "make_credential", "repository", "resolves"]
 

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
+from tests import programs
 from tests.images_by_hand import HandMade, file, tar
-from tests.registry_fixtures import _free_port
 from workers.registries import Credentials, Registry, RegistryClient, RegistryError, copy_image
 from workers.steps.contract import Stop
 
@@ -118,10 +118,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("guarded")
     tokens = TokenServer()
     threading.Thread(target=tokens.serve_forever, daemon=True).start()
-    port = _free_port()
+    port = programs.free_port()
     with (folder / "log").open("wb") as log:
         command = ["docker-registry", "serve", str(configuration(folder, port, tokens))]
-        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        server = programs.start(command, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_for(f"http://127.0.0.1:{port}/v2/", server)
         yield Guarded(f"127.0.0.1:{port}", tokens)

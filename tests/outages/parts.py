@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests import registry_fixtures
+from tests import programs, registry_fixtures
 from tests.registry_fixtures import Registry
 from tests.stack import wait_until
 from workers.engine import Engine
@@ -79,7 +79,7 @@ class OwnRegistry:
     """A registry program of the test's own, with its data, on one port."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, registry_fixtures._free_port()
+        self.folder, self.port = folder, programs.free_port()
         self.registry = Registry(f"127.0.0.1:{self.port}", registry_fixtures.USERNAME, registry_fixtures.PASSWORD)
         self._configuration = registry_fixtures._configuration(folder, self.port)
         self._server: subprocess.Popen[bytes] | None = None
@@ -87,10 +87,8 @@ class OwnRegistry:
 
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
-            self._server = subprocess.Popen(
-                ["docker-registry", "serve", str(self._configuration)],
-                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+            command = ["docker-registry", "serve", str(self._configuration)]
+            self._server = programs.start(command, stdout=log, stderr=subprocess.STDOUT)
         registry_fixtures._wait(f"http://127.0.0.1:{self.port}/v2/", self._server, self.folder / "log")
 
     def stop(self) -> None:

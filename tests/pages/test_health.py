@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from listings.models import WorkerProcess
 from listings.services import dependencies
-from tests.services.live_fixtures import RealRedis, free_port, real_redis
+from tests.programs import free_port
+from tests.services.live_fixtures import RealRedis, real_redis
 
 __all__ = ["real_redis"]
 pytestmark = pytest.mark.django_db(transaction=True)

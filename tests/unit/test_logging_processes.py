@@ -17,7 +17,8 @@ import requests
 from django.conf import settings
 
 from listings.models import WorkerProcess
-from tests.services.live_fixtures import free_port, real_redis
+from tests.programs import free_port
+from tests.services.live_fixtures import real_redis
 from tests.stack import database_url, wait_until
 
 __all__ = ["real_redis"]
