@@ -161,7 +161,8 @@ class Engine:
         """Run a short command in a running container; its two streams are mixed in the output."""
         created = self.api.exec_create(container_id, list(command))
         # Not the SDK's exec_start: it loses what arrives together with the response's head.
-        with self.stream("POST", f"/exec/{created['Id']}/start", {}, json={"Detach": False, "Tty": False}) as response:
+        start = self.stream("POST", f"/exec/{created['Id']}/start", {}, json={"Detach": False, "Tty": False})
+        with spans.span("container"), start as response:
             output = b"".join(data for _, data in _frames(response.iter_content(chunk_size=None)))
         code = self.api.exec_inspect(created["Id"])["ExitCode"]
         return RunResult(-1 if code is None else int(code), output.decode("utf-8", "replace"))

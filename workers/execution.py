@@ -137,8 +137,7 @@ def _execute(attempt: Attempt, log: AttemptLog, stop: Stop, workdir: Path) -> tu
         context = _context(attempt, log, stop, workdir)
         if attempt.step.release is not None:
             releases.begin_step(attempt.step)
-        module = importlib.import_module(f"workers.steps.{StepName(attempt.step.name).value}")
-        report: StepReport = module.execute(context)
+        report: StepReport = _step(StepName(attempt.step.name)).execute(context)
         return report, None
     except ProblemError as error:
         if stop.reason is not None:
@@ -157,6 +156,16 @@ def _execute(attempt: Attempt, log: AttemptLog, stop: Stop, workdir: Path) -> tu
         logger.exception("step crashed")
         log.line(f"Slipway made a mistake; its id is {attempt.pk}.", "slipway")
         return StepReport(problem=ProblemReport("PLATFORM-UNEXPECTED", {"attempt": str(attempt.pk)})), None
+
+
+def load_steps() -> None:
+    """Import every step: the processes of a pool share what their parent has loaded, its time and its memory."""
+    for name in StepName:
+        _step(name)
+
+
+def _step(name: StepName) -> Any:
+    return importlib.import_module(f"workers.steps.{name.value}")
 
 
 def _stopped(attempt: Attempt, reason: StopReason) -> tuple[StepReport, AttemptState]:

@@ -7,7 +7,7 @@ import os
 from uuid import UUID
 
 from celery import shared_task
-from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
 from django.conf import settings
 from django.db import close_old_connections
 
@@ -64,6 +64,11 @@ def free_staged_images() -> None:
     """Make room in the staging registry."""
     close_old_connections()
     freeing.free_staged_images()
+
+
+@worker_init.connect
+def _before_the_pool(**kwargs: object) -> None:
+    execution.load_steps()
 
 
 @worker_process_init.connect

@@ -10,6 +10,7 @@ import pytest
 from docker.auth import get_config_header
 
 from tests.engine.build_fixtures import BASE
+from workers import spans
 from workers.engine import Engine, attempt_labels, connect
 
 
@@ -70,6 +71,14 @@ def test_a_file_is_read_up_to_the_limit_and_a_missing_one_is_none(engine: Engine
 def test_the_output_of_a_quick_command_is_never_lost(engine: Engine, instance: str) -> None:
     container = engine.run_container(BASE, labels=attempt_labels(instance, "h", "a"), command=["sleep", "60"])
     assert {engine.execute(str(container.id), ["echo", "here"]).output for _ in range(20)} == {"here\n"}
+
+
+def test_a_command_counts_as_the_containers_time(engine: Engine, instance: str) -> None:
+    container = engine.run_container(BASE, labels=attempt_labels(instance, "h", "a"), command=["sleep", "60"])
+    with spans.record() as recorder:
+        engine.execute(str(container.id), ["sleep", "0.5"])
+    (ours,) = [span for span in recorder.merged() if span.kind == "container"]
+    assert ours.end - ours.start > 0.4
 
 
 def test_the_operators_sign_ins_are_never_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

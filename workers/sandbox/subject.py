@@ -29,7 +29,7 @@ from workers.sandbox.staged import StagedImage
 from workers.steps.contract import Log, Stop
 
 TICK_SECONDS = 0.25
-#: A container's output mostly ends with it: then so many quick looks (seconds apart) tell sooner than a tick.
+#: A container's output mostly ends with it: so many quick looks (seconds apart) then tell sooner than a tick.
 SOON_SECONDS, QUICK_LOOKS = 0.02, 10
 CANCEL_GRACE_SECONDS = 5
 #: How long the engine's word of a memory kill may be on its way, by exit code; what was killed itself is waited for,
@@ -63,6 +63,8 @@ class OutputPump:
         self._kept: deque[tuple[float, str]] = deque()
         self._kept_bytes = 0
         self.start = self.last_output = time.monotonic()
+        #: From the last output to its end, in seconds since the epoch: nothing but the engine was waited for.
+        self.quiet = (0.0, 0.0)
         self.lines = 0
         self._thread = threading.Thread(target=self._run, name="output-pump", daemon=True)
         self._thread.start()
@@ -89,10 +91,13 @@ class OutputPump:
 
     def _run(self) -> None:
         splitters = {STDOUT: LineSplitter()}
+        quiet_since = time.time()
         for stream, data in self._attachment.frames():
             self.last_output = time.monotonic()
             for text, lost in splitters.setdefault(stream, LineSplitter()).feed(data):
                 self._line(text, stream, lost)
+            quiet_since = time.time()
+        self.quiet = quiet_since, time.time()
         for stream, splitter in splitters.items():
             for text, lost in splitter.finish():
                 self._line(text, stream, lost)
@@ -252,13 +257,18 @@ class Subject:
         if not self._quick_looks:  # it runs on without an output
             self.stop.sleep(seconds)
         elif self._news.wait(seconds):
+            if self._quick_looks < QUICK_LOOKS:
+                self.stop.sleep(min(seconds, SOON_SECONDS))
             self._quick_looks -= 1
-            self.stop.sleep(min(seconds, SOON_SECONDS))
         self.stop.check()
 
     def _ended(self, state: Mapping[str, Any]) -> Exit:
-        spans.note("container", self._started_at, _finished_at(state))
+        finished_at = _finished_at(state)
+        spans.note("container", self._started_at, finished_at)
         self.pump.join(10)
+        # The engine unmounts and cleans up before it tells anybody of the end.
+        quiet_since, told_at = self.pump.quiet
+        spans.note("engine", max(finished_at, quiet_since), told_at)
         self._check_disk()
         code = int(state["ExitCode"])
         self._lived = self._lived or self.seconds
