@@ -9,12 +9,13 @@ from typing import IO, BinaryIO, cast
 from isal import isal_zlib
 
 from listings.problems import ProblemError
+from workers.images.ahead import ReadAhead
 from workers.images.facts import FileEntry, Kind, LayerFacts
 from workers.images.heads import HEAD_BYTES, describe_head
 from workers.images.kept import Texts
 from workers.images.limits import Limits
 from workers.images.names import Names
-from workers.images.streams import CHUNK, CountingReader, TooMuch, bounded_header, unpacked
+from workers.images.streams import CHUNK, CountingReader, ForwardFile, TooMuch, bounded_header, unpacked
 from workers.images.text import printable
 
 #: Marks of removed files and emptied directories: OCI image specification, "Whiteouts".
@@ -30,9 +31,12 @@ def read_layer(blob: BinaryIO, digest: str, limits: Limits, *, check: Callable[[
     packed = CountingReader(blob, limits.bytes, check)
     found = _Found(limits)
     try:
-        plain = CountingReader(unpacked(packed), limits.bytes, check)
-        _entries(plain, found, limits)
-        plain.drain()
+        with ReadAhead(unpacked(packed)) as unpacking:
+            plain = CountingReader(unpacking, limits.bytes, check)
+            with ReadAhead(plain) as hashing:
+                _entries(hashing, found, limits)
+                while hashing.read(CHUNK):
+                    pass
         packed.drain()
     except TooMuch as error:
         raise ProblemError("IMAGE-LAYER-LIMIT", layer=digest, detail=error) from error
@@ -56,10 +60,12 @@ def _refuse_unreadable(packed: CountingReader, digest: str, error: Exception) ->
     raise ProblemError("IMAGE-LAYER-UNREADABLE", layer=digest, detail=error or type(error).__name__) from error
 
 
-def _entries(plain: CountingReader, found: _Found, limits: Limits) -> None:
-    source: IO[bytes] = plain  # type: ignore[assignment]  # a RawIOBase reads like any binary file
+def _entries(plain: ReadAhead, found: _Found, limits: Limits) -> None:
     with tarfile.open(
-        fileobj=source, mode="r|", bufsize=CHUNK, tarinfo=bounded_header(limits.header), errors="surrogateescape"
+        fileobj=cast(IO[bytes], ForwardFile(plain)),
+        mode="r:",
+        tarinfo=bounded_header(limits.header),
+        errors="surrogateescape",
     ) as archive:
         while (member := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]  # the library keeps every one of them otherwise

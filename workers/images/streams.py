@@ -6,17 +6,21 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from isal import igzip
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-CHUNK = 1 << 18
-#: Reads after the end that are put up with. The library would go on until it has skipped what an entry claims to hold.
-PATIENCE = 64
+CHUNK = 1 << 20
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+class Source(Protocol):
+    """Whatever is read from front to back: no bytes only at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class TooMuch(Exception):
@@ -26,12 +30,11 @@ class TooMuch(Exception):
 class CountingReader(io.RawIOBase):
     """Reads ``source``, hashing what passes. ``check`` is called at every read, so that a long one can be stopped."""
 
-    def __init__(self, source: IO[bytes] | BinaryIO, limit: int, check: Callable[[], None]) -> None:
+    def __init__(self, source: Source, limit: int, check: Callable[[], None]) -> None:
         self._source, self._limit, self._check = source, limit, check
         self._hash = hashlib.sha256()
         self._ahead = b""
         self.count = 0
-        self._past_end = 0
 
     def readable(self) -> bool:
         return True
@@ -48,9 +51,6 @@ class CountingReader(io.RawIOBase):
         chunk, self._ahead = self._ahead[:wanted], self._ahead[wanted:]
         if not chunk:
             chunk = self._source.read(wanted) or b""
-        self._past_end += not chunk
-        if self._past_end > PATIENCE:
-            raise EOFError("it ends before its last entry does")
         self.count += len(chunk)
         if self.count > self._limit:
             raise TooMuch(f"more than {self._limit} bytes")
@@ -64,7 +64,6 @@ class CountingReader(io.RawIOBase):
         return len(chunk)
 
     def drain(self) -> None:
-        self._past_end = 0
         while self.read(CHUNK):
             pass
 
@@ -73,15 +72,55 @@ class CountingReader(io.RawIOBase):
         return f"sha256:{self._hash.hexdigest()}"
 
 
-def unpacked(blob: CountingReader) -> IO[bytes]:
+class ForwardFile:
+    """``source`` as a file that is sought in, though forward only: what ``tarfile`` needs to go from entry to entry.
+
+    Skipping copies nothing, where the library's own way with streams copies its buffer at every header.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._chunk, self._start, self._at = b"", 0, 0
+
+    def tell(self) -> int:
+        return self._start + self._at
+
+    def seek(self, position: int) -> int:
+        """Go to ``position``, or to the end where that comes first. Raises tarfile.StreamError for a way back."""
+        if position < self.tell():
+            raise tarfile.StreamError("an entry lies before the one that names it")
+        while position > self._start + len(self._chunk) and self._next():
+            pass
+        self._at = min(position - self._start, len(self._chunk))
+        return self.tell()
+
+    def read(self, size: int) -> bytes:
+        """The next ``size`` bytes; fewer only at the end."""
+        parts = [self._take(size)]
+        while (missing := size - sum(map(len, parts))) > 0 and self._next():
+            parts.append(self._take(missing))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _take(self, size: int) -> bytes:
+        piece = self._chunk[self._at : self._at + size]
+        self._at += len(piece)
+        return piece
+
+    def _next(self) -> bool:
+        self._start += len(self._chunk)
+        self._chunk, self._at = self._source.read(CHUNK), 0
+        return bool(self._chunk)
+
+
+def unpacked(blob: CountingReader) -> Source:
     """``blob`` decompressed. Raises tarfile.ReadError for a compression that Docker's own format does not have."""
     start = blob.peek(4)
     if start.startswith(GZIP):
         # Layers are most of what inspect reads, and this takes a third of the standard library's time.
-        return cast(IO[bytes], igzip.IGzipFile(fileobj=cast(BinaryIO, blob), mode="rb"))  # type: ignore[no-untyped-call]
+        return cast(Source, igzip.IGzipFile(fileobj=cast(BinaryIO, blob), mode="rb"))  # type: ignore[no-untyped-call]
     if start.startswith(ZSTD):
         raise tarfile.ReadError("it is compressed with zstd")
-    return cast(IO[bytes], blob)
+    return blob
 
 
 def bounded_header(limit: int) -> type[tarfile.TarInfo]:
