@@ -6,7 +6,11 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+#: Linux means the thread that started a program, not its process: so this one starts them all, and never ends.
+_starter = ThreadPoolExecutor(1, "starts-programs")
 
 
 def start(argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
@@ -14,9 +18,9 @@ def start(argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
 
     A test run that is killed tears nothing down. What it left would hold its database, its ports and its memory.
     """
-    # Linux' own means (prctl(2), PR_SET_PDEATHSIG). It survives the exec, so the pid is that of the program.
+    # prctl(2), PR_SET_PDEATHSIG. It survives the exec, so the pid is that of the program.
     bound = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-    return subprocess.Popen([*bound, *argv], start_new_session=True, **options)
+    return _starter.submit(subprocess.Popen, [*bound, *argv], start_new_session=True, **options).result()
 
 
 def free_port() -> int:

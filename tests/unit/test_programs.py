@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+
+import pytest
+
+from tests import programs
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """
@@ -26,6 +31,22 @@ def test_a_killed_test_run_takes_the_programs_that_it_started_with_it() -> None:
     while _runs(started) and time.monotonic() < until:
         time.sleep(0.02)
     assert not _runs(started)
+
+
+def test_a_program_outlives_the_thread_that_asked_for_it() -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def ask() -> None:
+        started.append(programs.start(["sleep", "600"]))
+        time.sleep(0.5)  # until the program is bound to whatever it is bound to
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    asking.join()
+    with pytest.raises(subprocess.TimeoutExpired):
+        started[0].wait(0.3)
+    started[0].kill()
+    started[0].wait()
 
 
 def _runs(pid: int) -> bool:
