@@ -34,7 +34,7 @@ def read_layer(blob: BinaryIO, digest: str, limits: Limits, *, check: Callable[[
         with ReadAhead(unpacked(packed)) as unpacking:
             plain = CountingReader(unpacking, limits.bytes, check)
             with ReadAhead(plain) as hashing:
-                _entries(hashing, found, limits)
+                _entries(hashing, found, limits, check)
                 while hashing.read(CHUNK):
                     pass
         packed.drain()
@@ -53,14 +53,16 @@ def _refuse_unreadable(packed: CountingReader, digest: str, error: Exception) ->
     """Bytes that are not a layer are the seller's if they are those of the digest, else the registry's."""
     try:
         packed.drain()
-    except (TooMuch, OSError) as again:
+    except TooMuch as again:
+        raise ProblemError("IMAGE-LAYER-LIMIT", layer=digest, detail=again) from error
+    except OSError as again:
         raise ProblemError("IMAGE-REGISTRY", detail=f"layer {digest}: {again}") from error
     if packed.digest != digest:
         raise ProblemError("IMAGE-LAYER-DIGEST", layer=digest, found=packed.digest) from error
     raise ProblemError("IMAGE-LAYER-UNREADABLE", layer=digest, detail=error or type(error).__name__) from error
 
 
-def _entries(plain: ReadAhead, found: _Found, limits: Limits) -> None:
+def _entries(plain: ReadAhead, found: _Found, limits: Limits, check: Callable[[], None]) -> None:
     with tarfile.open(
         fileobj=cast(IO[bytes], ForwardFile(plain)),
         mode="r:",
@@ -68,6 +70,7 @@ def _entries(plain: ReadAhead, found: _Found, limits: Limits) -> None:
         errors="surrogateescape",
     ) as archive:
         while (member := archive.next()) is not None:
+            check()
             archive.members = []  # type: ignore[attr-defined]  # the library keeps every one of them otherwise
             found.add(member, archive)
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from isal import igzip
 
+from workers.pax import CheckedHeader
+
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
@@ -139,7 +141,7 @@ def bounded_header(limit: int) -> type[tarfile.TarInfo]:
         tarfile.GNUTYPE_LONGLINK,
     }
 
-    class Bounded(tarfile.TarInfo):
+    class Bounded(CheckedHeader):
         @classmethod
         def fromtarfile(cls, archive: tarfile.TarFile) -> Bounded:
             try:
@@ -148,7 +150,6 @@ def bounded_header(limit: int) -> type[tarfile.TarInfo]:
                 raise tarfile.ReadError(f"damaged entry header: {error}") from error
 
         def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-            # The hook that the library's source names for subclasses.
             nonlocal held
             if self.type == tarfile.GNUTYPE_SPARSE:
                 raise tarfile.ReadError("it holds a sparse file")
@@ -156,7 +157,7 @@ def bounded_header(limit: int) -> type[tarfile.TarInfo]:
             if not 0 <= size <= limit - held:
                 raise TooMuch(f"entry headers of {held + size} bytes")
             held += size
-            member = cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]
+            member = super()._proc_member(archive)
             # It has read on to the entry itself by now.
             held -= size if self.type != tarfile.XGLTYPE else 0
             return member

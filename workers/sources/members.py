@@ -20,6 +20,7 @@ from enum import StrEnum
 from typing import IO, Any, cast
 
 from listings.problems import ProblemError
+from workers.pax import CheckedHeader
 
 CHUNK = 1 << 20
 #: Header bytes that one tar member may have: names and extended headers are read into memory.
@@ -195,7 +196,7 @@ class _Forward:
 def _tar_members(source: IO[bytes], meter: Meter) -> Iterator[Member]:
     stream = _Forward(source, meter)
     stream.header_budget = MAX_HEADER
-    with tarfile.TarFile(fileobj=cast("Any", stream), mode="r", errorlevel=2) as archive:
+    with tarfile.TarFile(fileobj=cast("Any", stream), mode="r", tarinfo=CheckedHeader, errorlevel=2) as archive:
         while True:
             stream.header_budget = MAX_HEADER
             entry = archive.next()
