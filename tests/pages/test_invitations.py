@@ -232,7 +232,8 @@ def test_the_pages_in_a_browser(
     width: int,
     theme: Literal["light", "dark"],
 ) -> None:
-    long = f"{'a-very-long-name' * 3}@{'a-very-long-domain' * 3}.example"
+    # Without a hyphen or anything else at which a browser breaks by itself.
+    long = f"{'averylongname' * 4}@{'averylongdomain' * 4}.example"
     invitations.invite(seller, team, long, Role.RELEASER)
     page = open_window(seller, width=width, theme=theme)
     page.goto(f"/t/{team.slug}/members/")
