@@ -1,4 +1,8 @@
 // A form or button with data-confirm asks first, in words that name the thing. data-confirm-type="name" has it typed.
+// While it asks, nothing that holds the form is swapped: a form that has left the page cannot be sent. Afterwards
+// "slipway:answered" is told on the document.
+let asking = null;
+
 const build = (asker) => {
   const dialog = document.createElement("dialog");
   dialog.className = "sheet";
@@ -54,9 +58,12 @@ document.addEventListener("submit", (event) => {
   event.stopImmediatePropagation();
   const dialog = build(asker);
   const submitter = event.submitter;
+  asking = form;
   dialog.addEventListener("close", () => {
     const answer = dialog.returnValue;
     dialog.remove();
+    asking = null;
+    document.dispatchEvent(new CustomEvent("slipway:answered"));
     if (answer !== "go") {
       submitter?.focus();
       return;
@@ -67,3 +74,7 @@ document.addEventListener("submit", (event) => {
   });
   dialog.showModal();
 }, true);
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (asking && event.detail.target.contains(asking)) event.detail.shouldSwap = false;
+});

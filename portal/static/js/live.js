@@ -19,11 +19,21 @@ class Live {
     this.hiddenTimer = 0;
     this.refreshTimer = 0;
     this.kept = new Map();
+    this.pressed = null;
+    this.missed = false;
     // Browsers allow few connections per host: a tab that nobody looks at gives its own back.
     document.addEventListener("visibilitychange", () => this.visibility());
     document.addEventListener("htmx:afterRequest", (event) => {
       const { successful, requestConfig } = event.detail;
       if (this.over && successful && requestConfig?.verb !== "get") this.reopen();
+    });
+    // What was left alone for somebody's sake is asked for again once they are done.
+    document.addEventListener("slipway:answered", () => this.refreshSoon());
+    document.addEventListener("pointerdown", (event) => { if (event.button === 0) this.pressed = event.target; });
+    for (const name of ["pointerup", "pointercancel"]) document.addEventListener(name, () => this.released());
+    document.addEventListener("htmx:beforeSwap", (event) => {
+      const { target } = event.detail;
+      if (target.matches("[data-live-refresh]") && this.isHeld(target)) event.detail.shouldSwap = false;
     });
     document.addEventListener("htmx:afterSettle", (event) => this.restore(event.target));
     window.addEventListener("pagehide", () => this.close());
@@ -133,17 +143,32 @@ class Live {
     }, REFRESH_MS);
   }
 
-  /** What is being typed is never swapped away: that fragment waits until the field is left. */
   refresh(element) {
+    if (this.isHeld(element)) return;
     const active = document.activeElement;
-    if (element.contains(active)) {
-      if (active.matches("input, textarea, select, [contenteditable]")) {
-        active.addEventListener("blur", () => this.refreshSoon(), { once: true });
-        return;
-      }
-      this.kept.set(element.id, this.place(element, active));
-    }
+    if (element.contains(active)) this.kept.set(element.id, this.place(element, active));
     element.dispatchEvent(new CustomEvent("slipway:refresh"));
+  }
+
+  /** What is being typed or pressed is never swapped away: that fragment waits until the field or button is left. */
+  isHeld(element) {
+    if (element.contains(this.pressed)) {
+      this.missed = true;
+      return true;
+    }
+    const active = document.activeElement;
+    if (!element.contains(active) || !active.matches("input, textarea, select, [contenteditable]")) return false;
+    active.addEventListener("blur", () => this.refreshSoon(), { once: true });
+    return true;
+  }
+
+  /** A click comes right after the pointer has gone up, and must find its button. */
+  released() {
+    setTimeout(() => {
+      this.pressed = null;
+      if (this.missed) this.refreshSoon();
+      this.missed = false;
+    });
   }
 
   place(element, active) {
