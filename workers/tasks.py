@@ -6,6 +6,7 @@ import logging
 import os
 from uuid import UUID
 
+import billiard.pool
 from celery import shared_task
 from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
 from django.conf import settings
@@ -22,6 +23,10 @@ logger = logging.getLogger(__name__)
 _loaded_in = os.getpid()
 #: How often the process that ticks gives memory back: many open runs are much to plan for a moment.
 TIDY_SECONDS = 20.0
+#: How often, at intervals of 0.1 s, a pool process that ends looks whether its parent took note of its last result.
+#: Nobody reads results here. Celery 5.7.0 forgets a task that was handed over just before it is told to stop, and a
+#: process with such a task would look 300 times (billiard 4.3.2): half a minute for each restart that meets one.
+LOOKS_BEFORE_END = 20
 
 
 @shared_task(name="slipway.execute")
@@ -69,6 +74,7 @@ def free_staged_images() -> None:
 @worker_init.connect
 def _before_the_pool(**kwargs: object) -> None:
     execution.load_steps()
+    billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = LOOKS_BEFORE_END
 
 
 @worker_process_init.connect
