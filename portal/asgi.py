@@ -14,7 +14,9 @@ from django.core.asgi import get_asgi_application  # noqa: E402
 
 django_application = get_asgi_application()
 
-from portal import access_log, limits, live  # noqa: E402 - needs configured settings
+from portal import access_log, celery, limits, live  # noqa: E402 - needs configured settings
+
+celery.warm_up()
 
 _pages = limits.limited(django_application)
 

@@ -1,4 +1,4 @@
-"""Celery, and the two callables that the domain needs from the outside: send a task, announce a change."""
+"""Celery, and what the domain needs from the outside: send a task, have a run planned, announce a change."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ app = Celery("slipway")
 logger = logging.getLogger(__name__)
 
 EXECUTE = "slipway.execute"
+PLAN = "slipway.plan"
 TICK = "slipway.tick"
 REPORT = "slipway.report_statuses"
 FREE, FREE_SECONDS = "slipway.free_staged_images", 3600.0
@@ -49,7 +50,7 @@ def configure() -> None:
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         task_default_queue=CONTROL,
-        task_routes={TICK: {"queue": CONTROL}, REPORT: {"queue": CONTROL}, FREE: {"queue": CONTROL}},
+        task_routes={name: {"queue": CONTROL} for name in (PLAN, TICK, REPORT, FREE)},
         timezone="UTC",
         imports=("workers.tasks",),
         beat_schedule={
@@ -63,29 +64,45 @@ def configure() -> None:
     )
 
 
+def warm_up() -> None:
+    """Load what sending a task needs: with the first task, as Celery does it, somebody would wait 0.2 s for it."""
+    app.finalize(auto=True)
+    for made_when_asked_for in (app.amqp.router, app.events.Dispatcher, app.backend):
+        assert made_when_asked_for
+    app.connection_for_write().get_transport_cls()
+
+
 #: Seconds that whoever asks waits for a hint to be sent, and how many may be under way at a broker that says nothing.
 _PATIENCE, _UNDER_WAY = 0.15, threading.BoundedSemaphore(16)
 
 
 def send_hint(attempt_id: UUID, queue: str) -> None:
-    """Tell a worker that an attempt waits. Only a hint: expires after 60 s, the planner sends it again.
+    """Tell a worker that an attempt waits. Only a hint: expires after 60 s, the planner sends it again."""
+    _hint(EXECUTE, attempt_id, queue, "attempt")
 
-    A broker that is down or silent costs one line in the log, and next to no time: a page or a code host waits for the
-    answer, and work starts when the broker is back.
+
+def ask_to_plan(run_id: UUID) -> None:
+    """Tell a control worker that a run is new. Only a hint: the planner's next tick finds the run, too."""
+    _hint(PLAN, run_id, CONTROL, "run")
+
+
+def _hint(task: str, row_id: UUID, queue: str, what: str) -> None:
+    """A broker that is down or silent costs one line in the log, and next to no time: a page or a code host waits for
+    the answer, and work starts when the broker is back.
     """
     if not _UNDER_WAY.acquire(blocking=False):
-        logger.warning("the broker does not answer; attempt %s waits", attempt_id)
+        logger.warning("the broker does not answer; %s %s waits", what, row_id)
         return
-    sending = threading.Thread(target=_send_hint, args=(attempt_id, queue), name="hint", daemon=True)
+    sending = threading.Thread(target=_send_hint, args=(task, row_id, queue, what), name="hint", daemon=True)
     sending.start()
     sending.join(_PATIENCE)
 
 
-def _send_hint(attempt_id: UUID, queue: str) -> None:
+def _send_hint(task: str, row_id: UUID, queue: str, what: str) -> None:
     try:
-        app.send_task(EXECUTE, args=[str(attempt_id)], queue=queue, expires=60, retry=False, ignore_result=True)
+        app.send_task(task, args=[str(row_id)], queue=queue, expires=60, retry=False, ignore_result=True)
     except (OperationalError, OSError) as error:
-        logger.warning("the broker does not answer (%s); attempt %s waits", type(error).__name__, attempt_id)
+        logger.warning("the broker does not answer (%s); %s %s waits", type(error).__name__, what, row_id)
     finally:
         _UNDER_WAY.release()
 
@@ -123,4 +140,5 @@ def wire() -> None:
 
     configure()
     signals.send_hint = send_hint
+    signals.ask_to_plan = ask_to_plan
     signals.announce = announce

@@ -57,6 +57,12 @@ def end(owner: Any, name: str, report: StepReport | None = None) -> AttemptState
     return state
 
 
+def plan_all() -> None:
+    """What the planner does at each tick."""
+    for owner in planning.open_owners():
+        planning.plan(owner)
+
+
 def run_through(run: Run, **reports: StepReport) -> Run:
     """Every step of a run, in order; ``reports`` replace the good ones by step name."""
     for name in GOOD:

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from listings import livelog
+from listings.models import Run
 from listings.services import incoming, leases, planning
 from workers import execution, freeing, memory, presence
 from workers.codehosts import send
@@ -37,6 +38,15 @@ def execute(attempt_id: str) -> None:
         execution.run_attempt(UUID(attempt_id))
     finally:
         memory.give_back()
+
+
+@shared_task(name="slipway.plan")
+def plan(run_id: str) -> None:
+    """Plan a run that was made a moment ago by somebody who waited for an answer."""
+    close_old_connections()
+    run = Run.objects.filter(pk=run_id).first()
+    if run is not None:
+        planning.plan(run)
 
 
 @shared_task(name="slipway.tick")

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Max, Q, Sum
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from listings.models import Attempt, Release, Run, SourceKind, Step, Version
@@ -114,8 +114,8 @@ def given_up(step: Step) -> bool:
 
 
 @transaction.atomic
-def start_run(version: Version, user: Any, trigger: Trigger) -> Run:
-    """Make the next run of a version with its steps, and plan it."""
+def start_run(version: Version, user: Any, trigger: Trigger, *, at_once: bool = True) -> Run:
+    """Make the next run of a version with its steps, and plan it; unless ``at_once``, a control worker plans it."""
     number = (version.runs.aggregate(last=Max("number"))["last"] or 0) + 1
     run = Run.objects.create(version=version, number=number, trigger=trigger, started_by=user)
     skipped = {StepName.BUILD} if version.source_kind == SourceKind.IMAGE else set()
@@ -124,28 +124,31 @@ def start_run(version: Version, user: Any, trigger: Trigger) -> Run:
         for i, name in enumerate(RUN_STEPS)
     ])  # fmt: skip
     journal.run_started(run)
-    plan(run)
+    if at_once:
+        plan(run)
+    else:
+        signals.plan_after_commit(run.pk)
     return run
 
 
-def supersede(run: Run) -> bool:
-    """End a run of which nothing has started yet: a newer commit took its place. False if it has begun or ended."""
-    with transaction.atomic():
-        hold(run)
-        begun = Attempt.objects.filter(step__run=run).exclude(state=AttemptState.QUEUED).exists()
-        if begun or not Run.objects.filter(pk=run.pk, state=RunState.ACTIVE).update(superseded=True):
-            return False
-        run.superseded = True
-        stop(None, run)
-        plan(run)
-        return True
+def supersede(runs: QuerySet[Run]) -> None:
+    """A newer commit takes the place of those of ``runs`` of which nothing has begun yet. Planning them ends them."""
+    begun = Attempt.objects.filter(step__run=OuterRef("pk")).exclude(state=AttemptState.QUEUED)
+    waiting = list(runs.filter(~Exists(begun), state=RunState.ACTIVE).values_list("pk", flat=True))
+    if not waiting:
+        return
+    Run.objects.filter(pk__in=waiting, state=RunState.ACTIVE).update(superseded=True)
+    for pk in waiting:
+        signals.plan_after_commit(pk)
 
 
 def plan(owner: Run | Release) -> None:
-    """Create what attempts are due for one run or release, and hint at them."""
+    """Create what attempts are due for one run or release, and hint at them; end a run that is superseded."""
     with transaction.atomic():
         if isinstance(owner, Run):
             hold(owner)
+            if owner.superseded:
+                stop(None, owner)
             _advance(owner)
             sync_run(owner)
         elif Release.objects.filter(pk=owner.pk, state__in=RELEASE_OPEN).exists():

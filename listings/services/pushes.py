@@ -7,7 +7,6 @@ the listing's own source.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.db import transaction
 from django.db.models import F
@@ -20,7 +19,6 @@ from listings.models.runs import Trigger
 from listings.problems import ProblemError
 from listings.services import planning, versions
 from listings.services.origins import Origin
-from listings.states import RunState
 
 _TRIES = 20
 _SHORT = 12
@@ -48,7 +46,7 @@ def short(commit: str) -> str:
     return commit[: len("sha256:") + _SHORT] if commit.startswith("sha256:") else commit[:7]
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def decide(webhook: Webhook, event: Event, *, is_test: bool = False, is_replay: bool = False) -> Verdict:
     """Judge one event, and make and start the version that it asks for, but for a test. Raises nothing of its own.
 
@@ -158,7 +156,7 @@ def _wanted(webhook: Webhook, event: Event, source: ListingSource, is_test: bool
         params = {"number": number, "ref": event.ref, "provider": webhook.get_provider_display()}
         return Verdict(Decision.ACKNOWLEDGED, "HOOK-TEST", params)
     version = _make(webhook.listing, event, source, number)
-    run = versions.submit_version(None, version, Trigger.WEBHOOK)
+    run = versions.submit_version(None, version, Trigger.WEBHOOK, at_once=False)
     unknown = bool(webhook.paths) and number is None and event.paths is None
     params = {"number": version.number, "ref": event.ref, "commit": short(event.commit)}
     params |= {"provider": webhook.get_provider_display()} if unknown else {}
@@ -228,13 +226,12 @@ def _origin(event: Event, source: ListingSource, branch: str) -> Origin:
 
 
 def _supersede(version: Version, event: Event) -> None:
-    """End the runs of older pushes to the same branch of which nothing has begun; a tag's version ends none."""
+    """Take the place of older pushes to the same branch whose runs have not begun; a tag's version takes none."""
     if _is_tag(event):
         return
-    rows: Any = Run.objects.filter(state=RunState.ACTIVE, version__listing=version.listing, trigger=Trigger.WEBHOOK)
+    rows = Run.objects.filter(version__listing=version.listing, trigger=Trigger.WEBHOOK).exclude(version=version)
     if event.kind is EventKind.IMAGE:
         rows = rows.filter(deliveries__ref=event.ref).distinct()
     else:
         rows = rows.filter(version__git_branch=event.ref)
-    for run in rows.exclude(version=version):
-        planning.supersede(run)
+    planning.supersede(rows)

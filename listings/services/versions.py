@@ -90,8 +90,11 @@ def create_version(
 
 
 @transaction.atomic
-def submit_version(user: Any, version: Version, trigger: Trigger = Trigger.SUBMIT) -> Run:
-    """Freeze a draft and start its first run. Raises ProblemError VERSION-SUBMITTED if that has happened."""
+def submit_version(user: Any, version: Version, trigger: Trigger = Trigger.SUBMIT, *, at_once: bool = True) -> Run:
+    """Freeze a draft and start its first run. Raises ProblemError VERSION-SUBMITTED if that has happened.
+
+    Unless ``at_once``, the run is only made here: whoever waits for the answer need not wait for its planning.
+    """
     require(user, Permission.DEVELOP, version.listing.team)
     try:
         transition(
@@ -100,8 +103,8 @@ def submit_version(user: Any, version: Version, trigger: Trigger = Trigger.SUBMI
         )  # fmt: skip
     except StaleState:
         raise ProblemError("VERSION-SUBMITTED", number=version.number) from None
-    version.refresh_from_db()
-    run = planning.start_run(version, user, trigger)
+    version.refresh_from_db(fields=("state", "submitted_at"))
+    run = planning.start_run(version, user, trigger, at_once=at_once)
     audit.record(user, "version.submit", version, listing=version.listing, url=links.version(version))
     return run
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from io import BytesIO
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from listings.hooks.events import REFS_AT_MOST
 from listings.models import (
+    Attempt,
     Decision,
     Listing,
     ListingSource,
@@ -21,11 +24,12 @@ from listings.models import (
 )
 from listings.models.runs import Trigger
 from listings.problems import ProblemError
-from listings.services import deliveries, listings, releases, versions, webhooks
+from listings.services import deliveries, leases, listings, planning, releases, signals, versions, webhooks
 from listings.services.origins import Origin
-from listings.states import RunState
+from listings.states import AttemptState, RunState, StepState
 from tests import flow
 from tests.hook_sending import COMMIT, DIGEST, IMAGE, URLS, git_source, make_webhook, payload, post
+from workers import tasks
 
 pytestmark = pytest.mark.django_db
 OTHER = "a" * 40
@@ -212,6 +216,7 @@ def test_a_push_for_a_listing_that_is_built_from_an_image(seller: Any, listing: 
     assert post(registry, {"events": [again]}).json()["code"] == "HOOK-SAME-COMMIT"
     moved = event | {"target": event["target"] | {"digest": "sha256:" + "0" * 64}}
     assert post(registry, {"events": [moved]}).json()["version"] == "0.0.1-latest.2"
+    flow.plan_all()
     first, second = Run.objects.order_by("created_at")
     assert (first.state, second.state) == (RunState.SUPERSEDED, RunState.ACTIVE)
     assert post(registry, payload("registry-push")).json()["version"] == "1.2.3"
@@ -284,11 +289,47 @@ def test_a_number_taken_meanwhile_is_stepped_over(hook: Webhook, upload: Any, mo
 
 def test_a_branchs_version_can_be_tested_and_not_released(seller: Any, hook: Webhook) -> None:
     post(hook, push())
-    run = flow.run_through(Run.objects.get())
-    assert run.state == RunState.PASSED
+    run = Run.objects.get()
+    planning.plan(run)
+    assert flow.run_through(run).state == RunState.PASSED
     with pytest.raises(ProblemError) as caught:
         releases.request_release(seller, run.version)
     assert caught.value.code == "RELEASE-PRERELEASE"
+
+
+def test_the_sender_waits_for_the_run_to_be_made_and_a_worker_plans_it(
+    hook: Webhook, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    asked: list[UUID] = []
+    monkeypatch.setattr(signals, "ask_to_plan", asked.append)
+    monkeypatch.setattr(tasks, "close_old_connections", lambda: None)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert post(hook, push()).json()["run"] == 1
+        assert not asked
+    run = Run.objects.get()
+    assert asked == [run.pk]
+    assert set(run.steps.values_list("state", flat=True)) == {StepState.WAITING}
+    tasks.plan(str(run.pk))
+    assert Attempt.objects.get().step == run.steps.get(name="fetch")
+    tasks.plan(str(run.pk))
+    assert Attempt.objects.count() == 1
+
+
+def test_a_run_that_is_gone_before_it_is_planned_is_no_fault(hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "close_old_connections", lambda: None)
+    tasks.plan(str(uuid4()))
+    assert not Attempt.objects.exists()
+
+
+def test_a_push_that_is_built_asks_the_database_little(
+    hook: Webhook, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(1, 4):
+        run = Run.objects.order_by("created_at").last()
+        if run is not None:  # which waits, and is superseded by the next push
+            planning.plan(run)
+        with django_assert_max_num_queries(40):
+            assert post(hook, push(commit=str(number) * 40)).json()["decision"] == "built"
 
 
 def test_a_commit_that_is_pushed_again_has_its_version(hook: Webhook) -> None:
@@ -305,11 +346,27 @@ def test_a_newer_commit_takes_the_place_of_queued_runs_of_its_branch_only(seller
     post(hook, push(commit="1" * 40))
     post(hook, push("refs/heads/side", commit="2" * 40))
     begun = Run.objects.get(version__git_branch="side")
+    planning.plan(begun)
     flow.claim(begun, "fetch")
     post(hook, push(commit="3" * 40))
     post(hook, push("refs/heads/side", commit="4" * 40))
+    flow.plan_all()
     states = {run.version.git_commit[0]: run.state for run in Run.objects.all()}
     assert states == {"1": "superseded", "2": "active", "3": "active", "4": "active"}
+
+
+def test_a_run_that_begins_while_a_newer_commit_takes_its_place_is_stopped(hook: Webhook) -> None:
+    post(hook, push(commit="1" * 40))
+    flow.plan_all()
+    older = Run.objects.get()
+    post(hook, push(commit="2" * 40))
+    claimed = flow.claim(older, "fetch")
+    flow.plan_all()
+    assert flow.open_attempt(older, "fetch").state == AttemptState.CANCELLING
+    leases.finish(claimed.attempt.pk, claimed.lease, flow.GOOD["fetch"])
+    flow.plan_all()
+    older.refresh_from_db()
+    assert older.state == RunState.SUPERSEDED
 
 
 def test_refs_beyond_the_limit_of_one_request_are_listed_by_name(seller: Any, listing: Listing) -> None:

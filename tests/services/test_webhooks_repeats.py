@@ -25,6 +25,7 @@ from listings.models import (
 from listings.problems import ProblemError
 from listings.services import deliveries, planning, versions, webhooks
 from listings.states import RunState
+from tests import flow
 from tests.hook_sending import COMMIT, IMAGE, URLS, git_source, make_webhook, payload, post
 
 pytestmark = pytest.mark.django_db
@@ -103,6 +104,7 @@ def test_different_pushes_at_once_get_numbers_of_their_own(hook: Webhook) -> Non
     with ThreadPoolExecutor(4) as threads:
         made = list(threads.map(send, range(1, 5)))
     assert sorted(made) == [f"0.0.1-main.{n}" for n in range(1, 5)]
+    flow.plan_all()
     assert Run.objects.filter(state=RunState.ACTIVE).count() == 1
 
 
@@ -169,7 +171,7 @@ def test_a_test_delivery_goes_all_the_way_and_builds_nothing(provider: Provider,
 
 
 def test_nothing_that_goes_wrong_leaves_half_a_version(hook: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("in the middle")
 
     monkeypatch.setattr(planning, "start_run", broken)

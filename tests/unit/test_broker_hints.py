@@ -51,6 +51,14 @@ def test_a_dead_broker_costs_one_line_and_little_time(dead_broker: None, caplog:
     assert "\n" not in record.getMessage()
 
 
+def test_a_run_whose_planning_cannot_be_asked_for_is_named_in_the_log(dead_broker: None, caplog: Any) -> None:
+    run = uuid.uuid4()
+    with caplog.at_level(logging.WARNING, logger="portal.celery"):
+        celery.ask_to_plan(run)
+        wait_until("the hint is given up", lambda: not hints_under_way(), 5)
+    assert f"run {run} waits" in caplog.text
+
+
 def test_a_silent_broker_keeps_nobody_waiting(silent_broker: None, caplog: Any) -> None:
     began = time.monotonic()
     celery.send_hint(uuid.uuid4(), "engine")
