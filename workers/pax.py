@@ -1,8 +1,8 @@
 """Headers of tar archives, checked before the library takes them apart.
 
 Up to Python 3.11.9 it searches extended headers with expressions whose time grows with the square of a header's length
-(CVE-2024-6232): half an hour for a megabyte, in one call, beside which no thread runs, neither heartbeat nor stop. And
-it takes entries of negative size, which lead backwards.
+(CVE-2024-6232): 2.1 s for 32 kB, so about half an hour for a megabyte, in one call, beside which no thread
+runs, neither heartbeat nor stop. And it takes entries of negative size, which lead backwards.
 """
 
 from __future__ import annotations
