@@ -171,6 +171,8 @@ def require_in_production(config: SlipwaySettings) -> None:
 def load() -> SlipwaySettings:
     refuse_unknown()
     config = SlipwaySettings()
+    if not config.redis_url.startswith(("redis://", "rediss://")):
+        raise ConfigError("REDIS_URL must begin with redis:// or rediss://.")
     if config.is_production:
         require_in_production(config)
     return config

@@ -194,7 +194,7 @@ def _retryable(user: Any, run: Run) -> frozenset[str]:
     version = run.version
     if not can(user, Permission.DEVELOP, version.listing.team) or version.runs.filter(number__gt=run.number).exists():
         return frozenset()
-    if version.releases.filter(state__in=RELEASE_OPEN | RELEASE_DONE).exists():
+    if run.superseded or version.releases.filter(state__in=RELEASE_OPEN | RELEASE_DONE).exists():
         return frozenset()
     return frozenset(run.steps.filter(state__in=STEP_UNSUCCESSFUL).values_list("name", flat=True))
 

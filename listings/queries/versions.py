@@ -87,12 +87,15 @@ def rails(owners: Sequence[Any]) -> dict[Any, list[StepRow]]:
     steps = Step.objects.filter(Q(run__in=ids) | Q(release__in=ids)).order_by("position")
     places: dict[str, dict[Any, planning.Place]] = {}
     found: dict[Any, list[StepRow]] = {}
+    final = {owner.pk for owner in owners if getattr(owner, "superseded", False)}
     for step in steps.prefetch_related("attempts__log"):
-        found.setdefault(step.run_id or step.release_id, []).append(_stop(step, places))
+        owner = step.run_id or step.release_id
+        retryable = step.state in STEP_UNSUCCESSFUL and owner not in final
+        found.setdefault(owner, []).append(_stop(step, places, retryable=retryable))
     return found
 
 
-def _stop(step: Step, places: dict[str, dict[Any, planning.Place]]) -> StepRow:
+def _stop(step: Step, places: dict[str, dict[Any, planning.Place]], *, retryable: bool) -> StepRow:
     """``places`` keeps each queue that was asked for, for the next stop."""
     attempts = tuple(step.attempts.all())
     latest = attempts[-1] if attempts else None
@@ -101,7 +104,7 @@ def _stop(step: Step, places: dict[str, dict[Any, planning.Place]]) -> StepRow:
         if latest.queue not in places:
             places[latest.queue] = planning.places(latest.queue)
         place = places[latest.queue].get(latest.pk)
-    return StepRow(step, latest, attempts, place, _note(step, latest, place), step.state in STEP_UNSUCCESSFUL)
+    return StepRow(step, latest, attempts, place, _note(step, latest, place), retryable)
 
 
 def _note(step: Step, attempt: Attempt | None, place: planning.Place | None) -> str:

@@ -134,7 +134,8 @@ def start_run(version: Version, user: Any, trigger: Trigger, *, at_once: bool = 
 def supersede(runs: QuerySet[Run]) -> None:
     """A newer commit takes the place of those of ``runs`` of which nothing has begun yet. Planning them ends them."""
     begun = Attempt.objects.filter(step__run=OuterRef("pk")).exclude(state=AttemptState.QUEUED)
-    waiting = list(runs.filter(~Exists(begun), state=RunState.ACTIVE).values_list("pk", flat=True))
+    # Those that are marked already were hinted at, and however long nobody plans: each commit marks only the last one.
+    waiting = list(runs.filter(~Exists(begun), state=RunState.ACTIVE, superseded=False).values_list("pk", flat=True))
     if not waiting:
         return
     Run.objects.filter(pk__in=waiting, state=RunState.ACTIVE).update(superseded=True)
@@ -162,6 +163,8 @@ def hold(run: Run) -> None:
     Whoever plans last must have read what the others wrote; else a run could end on what its steps were before.
     """
     Run.objects.filter(pk=run.pk).update(number=F("number"))
+    # A newer commit may have taken its place since it was read.
+    run.refresh_from_db(fields=("superseded",))
 
 
 def _moves_of(owner: Run | Release) -> tuple[dict[str, Step], dict[str, StepView], Moves]:

@@ -51,8 +51,8 @@ def cancel_run(user: Any, run: Run) -> None:
 def retry_step(user: Any, step: Step) -> None:
     """Try one unsuccessful step of the latest run again; what it blocked follows.
 
-    Raises ProblemError STEP-NOT-RETRYABLE, RUN-NOT-LATEST or RUN-RELEASED. The run reopens in the same
-    transaction, so that no other run of the version can start in between.
+    Raises ProblemError STEP-NOT-RETRYABLE, RUN-NOT-LATEST, RUN-SUPERSEDED or RUN-RELEASED. The run reopens in the
+    same transaction, so that no other run of the version can start in between.
     """
     run = step.run
     assert run is not None, "steps of a release are resumed through the release"
@@ -60,6 +60,8 @@ def retry_step(user: Any, step: Step) -> None:
     planning.hold(run)
     if run.version.runs.filter(number__gt=run.number).exists():
         raise ProblemError("RUN-NOT-LATEST", number=run.number)
+    if run.superseded:
+        raise ProblemError("RUN-SUPERSEDED", number=run.number)
     _not_released(run.version)
     if step.state not in STEP_UNSUCCESSFUL or planning.queue_attempt(step, f"retried by {user}") is None:
         raise ProblemError("STEP-NOT-RETRYABLE", step=step.get_name_display(), state=step.get_state_display().lower())

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from listings import links
 from listings.hooks.events import REFS_AT_MOST
 from listings.models import (
     Attempt,
@@ -24,7 +26,7 @@ from listings.models import (
 )
 from listings.models.runs import Trigger
 from listings.problems import ProblemError
-from listings.services import deliveries, leases, listings, planning, releases, signals, versions, webhooks
+from listings.services import deliveries, leases, listings, planning, releases, runs, signals, versions, webhooks
 from listings.services.origins import Origin
 from listings.states import AttemptState, RunState, StepState
 from tests import flow
@@ -367,6 +369,48 @@ def test_a_run_that_begins_while_a_newer_commit_takes_its_place_is_stopped(hook:
     flow.plan_all()
     older.refresh_from_db()
     assert older.state == RunState.SUPERSEDED
+
+
+@pytest.fixture
+def overtaken(hook: Webhook) -> Run:
+    """As it was read before a newer commit took its place, and nobody has planned since."""
+    post(hook, push(commit="1" * 40))
+    flow.plan_all()
+    read_before = Run.objects.get()
+    post(hook, push(commit="2" * 40))
+    return read_before
+
+
+def test_a_run_whose_place_is_taken_ends_so_whoever_plans_it_or_cancels_it(seller: Any, overtaken: Run) -> None:
+    runs.cancel_run(seller, overtaken)
+    flow.plan_all()
+    planning.plan(overtaken)
+    overtaken.refresh_from_db()
+    assert overtaken.state == RunState.SUPERSEDED
+
+
+def test_a_run_whose_place_is_taken_is_not_retried_but_its_version_runs_again(
+    client: Client, seller: Any, overtaken: Run
+) -> None:
+    flow.plan_all()
+    client.force_login(seller)
+    page = client.get(links.run(overtaken)).content.decode()
+    assert "Superseded" in page
+    assert "/retry/" not in page
+    with pytest.raises(ProblemError, match="RUN-SUPERSEDED"):
+        runs.retry_step(seller, overtaken.steps.get(name="fetch"))
+    assert runs.run_again(seller, overtaken.version).number == 2
+
+
+def test_many_commits_while_nobody_plans_ask_for_little(
+    hook: Webhook, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    asked: list[UUID] = []
+    monkeypatch.setattr(signals, "ask_to_plan", asked.append)
+    with django_capture_on_commit_callbacks(execute=True):
+        for digit in range(1, 7):
+            post(hook, push(commit=str(digit) * 40))
+    assert len(asked) == 6 + 5
 
 
 def test_refs_beyond_the_limit_of_one_request_are_listed_by_name(seller: Any, listing: Listing) -> None:

@@ -1,4 +1,4 @@
-"""Names of environment variables that look like settings and are none."""
+"""Environment variables that look like settings and are none, or cannot be used."""
 
 from __future__ import annotations
 
@@ -14,3 +14,10 @@ def test_a_variable_that_no_setting_reads_is_refused(name: str, monkeypatch: Any
     monkeypatch.setenv(name, "x")
     with pytest.raises(config.ConfigError, match=name):
         config.refuse_unknown()
+
+
+@pytest.mark.parametrize("url", ["unix:///run/redis.sock", "redis.example:6379", "memory://"])
+def test_a_broker_that_celery_cannot_use_is_refused_at_the_start(url: str, monkeypatch: Any) -> None:
+    monkeypatch.setenv("REDIS_URL", url)
+    with pytest.raises(config.ConfigError, match="REDIS_URL"):
+        config.load()

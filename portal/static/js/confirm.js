@@ -1,7 +1,8 @@
 // A form or button with data-confirm asks first, in words that name the thing. data-confirm-type="name" has it typed.
-// While it asks, nothing that holds the form is swapped: a form that has left the page cannot be sent. Afterwards
-// "slipway:answered" is told on the document.
+// While it asks, nothing that holds the form is swapped: a form that has left the page cannot be sent. If something was
+// to be, "slipway:answered" is told on the document afterwards.
 let asking = null;
+let missed = false;
 
 const build = (asker) => {
   const dialog = document.createElement("dialog");
@@ -63,7 +64,8 @@ document.addEventListener("submit", (event) => {
     const answer = dialog.returnValue;
     dialog.remove();
     asking = null;
-    document.dispatchEvent(new CustomEvent("slipway:answered"));
+    if (missed) document.dispatchEvent(new CustomEvent("slipway:answered"));
+    missed = false;
     if (answer !== "go") {
       submitter?.focus();
       return;
@@ -76,5 +78,7 @@ document.addEventListener("submit", (event) => {
 }, true);
 
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (asking && event.detail.target.contains(asking)) event.detail.shouldSwap = false;
+  if (!asking || !event.detail.target.contains(asking)) return;
+  event.detail.shouldSwap = false;
+  missed = true;
 });
