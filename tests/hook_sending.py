@@ -36,6 +36,16 @@ def payload(name: str) -> dict[str, Any]:
     return found
 
 
+def push(ref: str = "refs/heads/main", commit: str = COMMIT, **more: Any) -> dict[str, Any]:
+    """A push to GitHub, of one commit that changes one file."""
+    head = {"id": commit, "added": [], "modified": ["src/train.py"], "removed": []}
+    return payload("github-push") | {"ref": ref, "after": commit, "head_commit": head, "commits": [head]} | more
+
+
+def tag(name: str = "v1.2.3", commit: str = COMMIT) -> dict[str, Any]:
+    return push(f"refs/tags/{name}", commit, commits=[])
+
+
 def git_source(listing: Listing, url: str = URLS[Provider.GITHUB], **fields: Any) -> ListingSource:
     return ListingSource.objects.create(listing=listing, kind=SourceKind.GIT, git_url=url, git_ref="main", **fields)
 

@@ -26,7 +26,7 @@ from listings.problems import ProblemError
 from listings.services import deliveries, planning, versions, webhooks
 from listings.states import RunState
 from tests import flow
-from tests.hook_sending import COMMIT, IMAGE, URLS, git_source, make_webhook, payload, post
+from tests.hook_sending import IMAGE, URLS, git_source, make_webhook, payload, post, push, tag
 
 pytestmark = pytest.mark.django_db
 OTHER = "a" * 40
@@ -36,15 +36,6 @@ OTHER = "a" * 40
 def hook(seller: Any, listing: Listing) -> Webhook:
     git_source(listing)
     return make_webhook(seller, listing)
-
-
-def push(ref: str = "refs/heads/main", commit: str = COMMIT, **more: Any) -> dict[str, Any]:
-    head = {"id": commit, "added": [], "modified": ["src/train.py"], "removed": []}
-    return payload("github-push") | {"ref": ref, "after": commit, "head_commit": head, "commits": [head]} | more
-
-
-def tag(name: str = "v1.2.3", commit: str = COMMIT) -> dict[str, Any]:
-    return push(f"refs/tags/{name}", commit, commits=[])
 
 
 def test_a_delivery_id_that_came_before_answers_with_the_first_run(hook: Webhook) -> None:
